@@ -75,16 +75,18 @@ pub trait Backend {
     -> Result<Self::Weight>;
 
     /// `out[t] = table[ids[t]]`: `table` `[vocabulary, hidden]`, `out` `[rows, hidden]`.
-    fn embed(&mut self, table: &Self::Weight, ids: &[u32], out: &mut Self::Buffer);
+    fn embed(&mut self, table: &Self::Weight, ids: &[u32], out: &mut Self::Buffer) -> Result<()>;
 
-    /// `out[t] = x[first + t] / rms(x[first + t]) * weight`: `x` `[.., hidden]`, `weight`
-    /// `[hidden]`, `out` `[rows, hidden]`; `rms = sqrt(mean of squares + epsilon)`.
+    /// `out[t] = x[first + t] / rms(x[first + t]) * weight`: `x` `[.., width]`, `weight`
+    /// `[width]`, `out` `[rows, width]`; `rms = sqrt(mean of squares + epsilon)`.
+    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
     fn rms_norm(
         &mut self,
         x: &Self::Buffer,
         first: usize,
         rows: usize,
         weight: &Self::Buffer,
+        width: usize,
         epsilon: f32,
         out: &mut Self::Buffer,
     );
@@ -98,7 +100,7 @@ pub trait Backend {
         x: &Self::Buffer,
         rows: usize,
         y: &mut Self::Buffer,
-    );
+    ) -> Result<()>;
 
     /// Rotary positions, halves form: rotates `q` inside `qkv` `[rows, heads.qkv()]`, and writes
     /// rotated `k` and `v` as rows `start..start + rows` of the caches `[context, key_value *

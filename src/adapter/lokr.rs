@@ -107,6 +107,19 @@ impl Lokr {
     pub fn w2(&self) -> &KronFactor {
         &self.w2
     }
+
+    /// The factors as the backends run them: `w1` `[ol, im]` always whole (it is small, and mixing
+    /// codes by the product is cheaper than by its parts), `w2_a` `[ok, r]` where `w2` is
+    /// low-rank, and `w2_b` `[r, in_n]` or the whole `w2` `[ok, in_n]`.
+    pub fn running_factors(&self) -> Result<(Matrix, Option<&Matrix>, &Matrix)> {
+        let [ol, im] = self.w1.shape();
+        let w1 = self.w1.materialise().into_iter().map(|v| v as f32).collect();
+        let w1 = Matrix::new(ol, im, w1)?;
+        Ok(match &self.w2 {
+            KronFactor::Full(w) => (w1, None, w),
+            KronFactor::LowRank { a, b } => (w1, Some(a), b),
+        })
+    }
 }
 
 impl Method for Lokr {

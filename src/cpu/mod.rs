@@ -1,1 +1,260 @@
-//! TODO
+//! The CPU backend: one file per kernel, named like its shader. It is the fallback where there is
+//! no WebGPU, and the faster choice wherever the GPU is a software one.
+
+mod add;
+mod argmax;
+mod attention;
+mod dequantise;
+mod dot;
+mod embed;
+mod linear;
+mod loha_down;
+mod loha_merge;
+mod loha_up;
+mod lokr_down;
+mod lokr_merge;
+mod lokr_up;
+mod lora_down;
+mod lora_merge;
+mod lora_up;
+mod rms_norm;
+mod rope;
+mod silu_mul;
+
+use std::future::{Ready, ready};
+
+use crate::{
+    Error, Result,
+    adapter::{Delta, Factors},
+    backend::{Active, Backend, Heads},
+    tensor::{Data, Matrix, Tensor, stack},
+};
+
+/// The CPU backend. Holds nothing but scratch memory.
+#[derive(Debug, Default)]
+pub struct Cpu {
+    /// Codes of the delta that is being applied.
+    codes: Vec<f32>,
+}
+
+/// A frozen matrix `[out, in]` in its stored dtype.
+#[derive(Debug)]
+pub struct Weight {
+    outputs: usize,
+    inputs: usize,
+    data: Data,
+}
+
+impl Weight {
+    /// Row `i` as f32, widened into `scratch` `[in]` where it is stored narrower.
+    fn row<'a>(&'a self, i: usize, scratch: &'a mut [f32]) -> &'a [f32] {
+        let range = i * self.inputs..(i + 1) * self.inputs;
+        match &self.data {
+            Data::F32(v) => return &v[range],
+            Data::F16(v) => crate::tensor::widen_f16(&v[range], scratch),
+            Data::BF16(v) => crate::tensor::widen_bf16(&v[range], scratch),
+        }
+        scratch
+    }
+}
+
+/// Where a delta lands: the numbers of [`Active`], resolved.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    /// `strength * scale`.
+    scale: f32,
+    /// First output row.
+    first_row: usize,
+    /// Numbers in a row of the target.
+    width: usize,
+}
+
+/// The factors of one delta as the kernels read them.
+#[derive(Debug)]
+pub struct CpuDelta {
+    factors: CpuFactors,
+    scale: f32,
+    code_len: usize,
+}
+
+#[derive(Debug)]
+enum CpuFactors {
+    Lora(crate::adapter::Lora),
+    Loha(crate::adapter::Loha),
+    Lokr(Lokr),
+}
+
+/// LoKr with `w1` whole: it is small, and mixing codes by its product is cheaper than by its parts.
+#[derive(Debug)]
+struct Lokr {
+    /// `[ol, im]`.
+    w1: Matrix,
+    /// `w2_a` `[ok, r]` where `w2` is low-rank.
+    w2_a: Option<Matrix>,
+    /// `w2_b` `[r, in_n]`, or the whole `w2` `[ok, in_n]`.
+    w2: Matrix,
+}
+
+impl Lokr {
+    /// Numbers in one row of the code matrix `S` `[im, width]`.
+    fn width(&self) -> usize {
+        self.w2.rows()
+    }
+
+    /// Rows `ok` of `w2`.
+    fn w2_rows(&self) -> usize {
+        self.w2_a.as_ref().map_or(self.w2.rows(), Matrix::rows)
+    }
+}
+
+impl Backend for Cpu {
+    type Buffer = Vec<f32>;
+    type Weight = Weight;
+    type Delta = CpuDelta;
+    type Reading = Ready<Result<Vec<f32>>>;
+
+    fn zeros(&mut self, len: usize) -> Result<Vec<f32>> {
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(len).map_err(|_| Error::Device {
+            reason: format!("no memory for a buffer of {len} numbers"),
+        })?;
+        buffer.resize(len, 0.0);
+        Ok(buffer)
+    }
+
+    fn upload(&mut self, data: &[f32]) -> Result<Vec<f32>> {
+        Ok(data.to_vec())
+    }
+
+    fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
+        let ([outputs, inputs], data) = stack(parts)?;
+        Ok(Weight { outputs, inputs, data })
+    }
+
+    fn delta(&mut self, delta: &Delta) -> Result<CpuDelta> {
+        let factors = match &delta.factors {
+            Factors::Lora(f) => CpuFactors::Lora(f.clone()),
+            Factors::Loha(f) => CpuFactors::Loha(f.clone()),
+            Factors::Lokr(f) => {
+                let (w1, w2_a, w2) = f.running_factors()?;
+                CpuFactors::Lokr(Lokr { w1, w2_a: w2_a.cloned(), w2: w2.clone() })
+            }
+        };
+        Ok(CpuDelta { factors, scale: delta.scale, code_len: delta.method().code_len() })
+    }
+
+    fn read(&mut self, buffer: &Vec<f32>, first: usize, len: usize) -> Self::Reading {
+        ready(Ok(buffer[first..first + len].to_vec()))
+    }
+
+    fn read_weight(&mut self, weight: &Weight) -> Self::Reading {
+        ready(Ok(dequantise::dequantise(weight)))
+    }
+
+    fn merge(&mut self, weight: &Weight, deltas: &[Active<'_, Self>]) -> Result<Weight> {
+        let mut merged = dequantise::dequantise(weight);
+        for active in deltas {
+            let target = active.target(weight.inputs);
+            match &active.delta.factors {
+                CpuFactors::Lora(f) => lora_merge::lora_merge(f, target, &mut merged),
+                CpuFactors::Loha(f) => loha_merge::loha_merge(f, target, &mut merged),
+                CpuFactors::Lokr(f) => lokr_merge::lokr_merge(f, target, &mut merged),
+            }
+        }
+        Ok(Weight { outputs: weight.outputs, inputs: weight.inputs, data: Data::F32(merged) })
+    }
+
+    fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
+        embed::embed(table, ids, out);
+        Ok(())
+    }
+
+    fn rms_norm(
+        &mut self,
+        x: &Vec<f32>,
+        first: usize,
+        rows: usize,
+        weight: &Vec<f32>,
+        width: usize,
+        epsilon: f32,
+        out: &mut Vec<f32>,
+    ) {
+        rms_norm::rms_norm(&x[first * width..][..rows * width], weight, epsilon, out);
+    }
+
+    fn linears(
+        &mut self,
+        weight: &Weight,
+        deltas: &[Active<'_, Self>],
+        x: &Vec<f32>,
+        rows: usize,
+        y: &mut Vec<f32>,
+    ) -> Result<()> {
+        let x = &x[..rows * weight.inputs];
+        linear::linear(weight, x, y);
+        for active in deltas {
+            let target = active.target(weight.outputs);
+            self.codes.resize(rows * active.delta.code_len, 0.0);
+            let z = &mut self.codes;
+            match &active.delta.factors {
+                CpuFactors::Lora(f) => {
+                    lora_down::lora_down(f, x, z);
+                    lora_up::lora_up(f, z, target, y);
+                }
+                CpuFactors::Loha(f) => {
+                    loha_down::loha_down(f, x, z);
+                    loha_up::loha_up(f, z, target, y);
+                }
+                CpuFactors::Lokr(f) => {
+                    lokr_down::lokr_down(f, x, z);
+                    lokr_up::lokr_up(f, z, target, y);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rope(
+        &mut self,
+        qkv: &mut Vec<f32>,
+        heads: Heads,
+        table: &Vec<f32>,
+        start: usize,
+        rows: usize,
+        keys: &mut Vec<f32>,
+        values: &mut Vec<f32>,
+    ) {
+        rope::rope(&mut qkv[..rows * heads.qkv()], heads, table, start, keys, values);
+    }
+
+    fn attention(
+        &mut self,
+        qkv: &Vec<f32>,
+        heads: Heads,
+        keys: &Vec<f32>,
+        values: &Vec<f32>,
+        start: usize,
+        rows: usize,
+        out: &mut Vec<f32>,
+    ) {
+        attention::attention(&qkv[..rows * heads.qkv()], heads, keys, values, start, out);
+    }
+
+    fn silu_mul(&mut self, gate_up: &Vec<f32>, rows: usize, width: usize, out: &mut Vec<f32>) {
+        silu_mul::silu_mul(&gate_up[..2 * rows * width], width, out);
+    }
+
+    fn add(&mut self, x: &mut Vec<f32>, y: &Vec<f32>, len: usize) {
+        add::add(&mut x[..len], &y[..len]);
+    }
+
+    fn argmax(&mut self, x: &Vec<f32>, rows: usize, width: usize, out: &mut Vec<f32>) {
+        argmax::argmax(&x[..rows * width], width, out);
+    }
+}
+
+impl Active<'_, Cpu> {
+    fn target(&self, width: usize) -> Target {
+        Target { scale: self.strength * self.delta.scale, first_row: self.first_row, width }
+    }
+}

@@ -2,14 +2,16 @@
 
 mod half16;
 mod matrix;
+mod stack;
 
 pub use half16::{bf16_to_f32, f16_to_f32, widen_bf16, widen_f16};
 pub use matrix::Matrix;
+pub use stack::stack;
 
 use crate::{Error, Result};
 
 /// How the numbers of a tensor are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DType {
     /// IEEE 754 binary32.
     F32,

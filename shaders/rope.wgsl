@@ -1,0 +1,45 @@
+// Rotary positions in the halves form: q is rotated in place; k is rotated and v copied into the
+// caches. An invocation moves the pair (d, d + size / 2) of one head.
+struct Rope {
+  rows: u32,
+  start: u32,     // position of the first row
+  query: u32,     // query heads
+  key_value: u32, // key heads, and as many value heads
+  size: u32,      // numbers in a head, even
+}
+
+@group(0) @binding(0) var<uniform> p: Rope;
+@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;    // [rows, (query + 2 key_value) size]
+@group(0) @binding(2) var<storage, read> table: array<vec2f>;      // [context, size / 2]: cosine, sine
+@group(0) @binding(3) var<storage, read_write> keys: array<f32>;   // [context, key_value size]
+@group(0) @binding(4) var<storage, read_write> values: array<f32>; // [context, key_value size]
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let index = flat_index(id, groups);
+  let half_size = p.size / 2u;
+  let heads = p.query + 2u * p.key_value;
+  if index >= p.rows * heads * half_size {
+    return;
+  }
+  let d = index % half_size;
+  let head = index / half_size % heads;
+  let t = index / half_size / heads;
+  let from_at = (t * heads + head) * p.size + d;
+  let a = qkv[from_at];
+  let b = qkv[from_at + half_size];
+  let turn = table[(p.start + t) * half_size + d];
+  let turned = vec2f(a * turn.x - b * turn.y, b * turn.x + a * turn.y);
+  if head < p.query {
+    qkv[from_at] = turned.x;
+    qkv[from_at + half_size] = turned.y;
+  } else if head < p.query + p.key_value {
+    let to_at = ((p.start + t) * p.key_value + head - p.query) * p.size + d;
+    keys[to_at] = turned.x;
+    keys[to_at + half_size] = turned.y;
+  } else {
+    let to_at = ((p.start + t) * p.key_value + head - p.query - p.key_value) * p.size + d;
+    values[to_at] = a;
+    values[to_at + half_size] = b;
+  }
+}

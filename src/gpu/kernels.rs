@@ -1,0 +1,110 @@
+//! The kernel table: one line a kernel. Each has a shader `shaders/NAME.wgsl`, a CPU twin
+//! `src/cpu/NAME.rs`, and for each dtype of its weight a variant.
+
+use crate::tensor::DType;
+
+/// How a kernel uses one of its bindings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    Write,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Spec {
+    /// Name of the shader file.
+    pub name: &'static str,
+    /// Text of the shader file.
+    pub source: &'static str,
+    /// Text of `shaders/common/NAME.wgsl` that the shader builds on.
+    pub common: &'static [&'static str],
+    /// Whether the shader reads a weight, and so has a variant for each dtype.
+    pub reads_weight: bool,
+    /// The storage bindings 1, 2, ... ; binding 0 is the uniform struct.
+    pub bindings: &'static [Access],
+}
+
+const INDEX: &str = include_str!("../../shaders/common/index.wgsl");
+const DELTA: &str = include_str!("../../shaders/common/delta.wgsl");
+const WEIGHT_F32: &str = include_str!("../../shaders/common/weight_f32.wgsl");
+const WEIGHT_F16: &str = include_str!("../../shaders/common/weight_f16.wgsl");
+const WEIGHT_BF16: &str = include_str!("../../shaders/common/weight_bf16.wgsl");
+
+macro_rules! kernels {
+    ($($kernel:ident = $name:literal, [$($common:ident),*], $weight:literal, [$($access:ident),*];)*) => {
+        /// A kernel of the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "each is described in its shader")]
+        pub enum Kernel { $($kernel),* }
+
+        impl Kernel {
+            /// Every kernel.
+            pub const ALL: &'static [Kernel] = &[$(Kernel::$kernel),*];
+
+            /// The kernel's line of the table.
+            #[must_use]
+            pub fn spec(self) -> &'static Spec {
+                match self {
+                    $(Self::$kernel => &Spec {
+                        name: $name,
+                        source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
+                        common: &[$($common),*],
+                        reads_weight: $weight,
+                        bindings: &[$(Access::$access),*],
+                    }),*
+                }
+            }
+        }
+    };
+}
+
+kernels! {
+    Add = "add", [INDEX], false, [Write, Read];
+    Argmax = "argmax", [], false, [Read, Write];
+    Attention = "attention", [], false, [Read, Read, Read, Write];
+    Dequantise = "dequantise", [INDEX], true, [Read, Write];
+    Embed = "embed", [INDEX], true, [Read, Read, Write];
+    Linear = "linear", [INDEX], true, [Read, Read, Write];
+    LohaDown = "loha_down", [INDEX, DELTA], false, [Read, Read, Write];
+    LohaMerge = "loha_merge", [INDEX, DELTA], false, [Read, Write];
+    LohaUp = "loha_up", [INDEX, DELTA], false, [Read, Read, Write];
+    LokrDown = "lokr_down", [INDEX, DELTA], false, [Read, Read, Write];
+    LokrMerge = "lokr_merge", [INDEX, DELTA], false, [Read, Write];
+    LokrUp = "lokr_up", [INDEX, DELTA], false, [Read, Read, Write];
+    LoraDown = "lora_down", [INDEX, DELTA], false, [Read, Read, Write];
+    LoraMerge = "lora_merge", [INDEX, DELTA], false, [Read, Write];
+    LoraUp = "lora_up", [INDEX, DELTA], false, [Read, Read, Write];
+    RmsNorm = "rms_norm", [], false, [Read, Read, Write];
+    Rope = "rope", [INDEX], false, [Write, Read, Write, Write];
+    SiluMul = "silu_mul", [INDEX], false, [Read, Write];
+}
+
+/// A kernel for one dtype of the weight it reads; `F32` where it reads none.
+pub type Variant = (Kernel, DType);
+
+impl Kernel {
+    /// Every variant of this kernel.
+    #[must_use]
+    pub fn variants(self) -> &'static [DType] {
+        const WEIGHTS: &[DType] = &[DType::F32, DType::F16, DType::BF16];
+        if self.spec().reads_weight { WEIGHTS } else { &WEIGHTS[..1] }
+    }
+
+    /// The whole WGSL text of a variant: plain concatenation.
+    #[must_use]
+    pub fn wgsl(self, weight: DType) -> String {
+        let spec = self.spec();
+        let mut text = spec.common.concat();
+        if spec.reads_weight {
+            text += match weight {
+                DType::F32 => WEIGHT_F32,
+                DType::F16 => WEIGHT_F16,
+                DType::BF16 => WEIGHT_BF16,
+            };
+        }
+        text + spec.source
+    }
+}

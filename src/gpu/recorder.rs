@@ -1,0 +1,222 @@
+//! Kernels are recorded, then run in one pass and one submit when numbers are read.
+//!
+//! Their uniform structs lie in one arena that is written once a submit; bind groups are kept as
+//! long as their buffers live.
+
+use std::{collections::HashMap, rc::Rc};
+
+use super::{
+    buffer::{Buffer, Dropped},
+    device::{Device, Pipeline, device_error},
+    kernels::Variant,
+    params::Params,
+};
+use crate::{Error, Result};
+
+/// Bytes between two uniform structs: the largest alignment that WebGPU allows a device to ask for.
+const SLOT: usize = 256;
+/// Dispatches in one submit; more are split.
+const SLOTS: usize = 1024;
+/// Invocations of one workgroup, in every kernel.
+const WORKGROUP: usize = 64;
+/// Workgroups that one dimension of a dispatch holds.
+const WIDEST: usize = 65535;
+/// Storage bindings that one kernel has at most.
+const BINDINGS: usize = 4;
+
+/// What tells bind groups apart: the kernel and its buffers.
+type BindKey = (Variant, [u64; BINDINGS]);
+
+struct Dispatch {
+    pipeline: Rc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    groups: (u32, u32),
+}
+
+pub(super) struct Recorder {
+    device: Device,
+    arena: wgpu::Buffer,
+    uniforms: Vec<u8>,
+    pending: Vec<Dispatch>,
+    bind_groups: HashMap<BindKey, wgpu::BindGroup>,
+    dropped: Dropped,
+    next_id: u64,
+}
+
+impl Recorder {
+    pub fn new(device: Device) -> Self {
+        let arena = device.shared.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("uniforms"),
+            size: (SLOT * SLOTS) as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Self {
+            device,
+            arena,
+            uniforms: Vec::new(),
+            pending: Vec::new(),
+            bind_groups: HashMap::new(),
+            dropped: Dropped::default(),
+            next_id: 1,
+        }
+    }
+
+    /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors.
+    pub fn buffer(&mut self, bytes: usize) -> Result<Buffer> {
+        let limits = self.device.shared.device.limits();
+        let size = bytes.max(1).next_multiple_of(16) as u64;
+        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        if size > limit {
+            return Err(Error::Device {
+                reason: format!("a buffer of {size} bytes was needed, the device allows {limit}"),
+            });
+        }
+        let raw = self.device.shared.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage: wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.next_id += 1;
+        Ok(Buffer { raw, id: self.next_id, dropped: Rc::clone(&self.dropped) })
+    }
+
+    /// Writes to the start of a buffer, after everything that was recorded before.
+    pub fn write(&mut self, buffer: &Buffer, bytes: &[u8]) {
+        self.submit(None);
+        self.device.shared.queue.write_buffer(&buffer.raw, 0, bytes);
+    }
+
+    /// Records a kernel with one invocation for each of `items`.
+    pub fn run<P: Params>(
+        &mut self,
+        variant: Variant,
+        params: &P,
+        buffers: &[&Buffer],
+        items: usize,
+    ) {
+        self.run_workgroups(variant, params, buffers, items.div_ceil(WORKGROUP));
+    }
+
+    /// Records a kernel with `workgroups` workgroups.
+    pub fn run_workgroups<P: Params>(
+        &mut self,
+        variant: Variant,
+        params: &P,
+        buffers: &[&Buffer],
+        workgroups: usize,
+    ) {
+        if workgroups == 0 {
+            return;
+        }
+        if self.pending.len() == SLOTS {
+            self.submit(None);
+        }
+        let pipeline = self.device.shared.pipeline(variant);
+        let bind_group = self.bind_group::<P>(variant, &pipeline, buffers);
+        self.uniforms.resize(self.pending.len() * SLOT, 0);
+        self.uniforms.extend_from_slice(bytemuck::bytes_of(params));
+        let width = workgroups.min(WIDEST);
+        let height = workgroups.div_ceil(width);
+        let groups = (width as u32, height as u32);
+        self.pending.push(Dispatch { pipeline, bind_group, groups });
+    }
+
+    fn bind_group<P: Params>(
+        &mut self,
+        variant: Variant,
+        pipeline: &Pipeline,
+        buffers: &[&Buffer],
+    ) -> wgpu::BindGroup {
+        let gone = std::mem::take(&mut *self.dropped.borrow_mut());
+        if !gone.is_empty() {
+            self.bind_groups.retain(|(_, ids), _| !ids.iter().any(|id| gone.contains(id)));
+        }
+        let mut ids = [0; BINDINGS];
+        for (id, buffer) in ids.iter_mut().zip(buffers) {
+            *id = buffer.id;
+        }
+        let make = || {
+            let uniform = wgpu::BufferBinding {
+                buffer: &self.arena,
+                offset: 0,
+                size: wgpu::BufferSize::new(size_of::<P>().next_multiple_of(16) as u64),
+            };
+            let mut entries = vec![wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(uniform),
+            }];
+            for (binding, buffer) in (1..).zip(buffers) {
+                let resource = buffer.raw.as_entire_binding();
+                entries.push(wgpu::BindGroupEntry { binding, resource });
+            }
+            self.device.shared.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(variant.0.spec().name),
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        };
+        self.bind_groups.entry((variant, ids)).or_insert_with(make).clone()
+    }
+
+    /// Runs what was recorded; then copies `(buffer, first byte, staging)`.
+    fn submit(&mut self, copy: Option<(&Buffer, u64, &wgpu::Buffer)>) {
+        if self.pending.is_empty() && copy.is_none() {
+            return;
+        }
+        let shared = &self.device.shared;
+        let mut encoder = shared.device.create_command_encoder(&Default::default());
+        if !self.pending.is_empty() {
+            self.uniforms.resize(self.pending.len() * SLOT, 0);
+            shared.queue.write_buffer(&self.arena, 0, &self.uniforms);
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for (slot, dispatch) in self.pending.drain(..).enumerate() {
+                pass.set_pipeline(&dispatch.pipeline.raw);
+                pass.set_bind_group(0, &dispatch.bind_group, &[(slot * SLOT) as u32]);
+                pass.dispatch_workgroups(dispatch.groups.0, dispatch.groups.1, 1);
+            }
+        }
+        self.uniforms.clear();
+        if let Some((buffer, first, staging)) = copy {
+            encoder.copy_buffer_to_buffer(&buffer.raw, first, staging, 0, staging.size());
+        }
+        shared.queue.submit([encoder.finish()]);
+    }
+
+    /// Runs what was recorded and starts to read `len` f32 from the `first` on.
+    pub fn read(
+        &mut self,
+        buffer: &Buffer,
+        first: usize,
+        len: usize,
+    ) -> impl Future<Output = Result<Vec<f32>>> + use<> {
+        let staging = self.device.shared.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size: 4 * len.max(1) as u64,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.submit(Some((buffer, 4 * first as u64, &staging)));
+        let (tell, mapped) = futures_channel::oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // The reader may have been dropped; then nobody wants to know.
+            let _ = tell.send(result);
+        });
+        let device = self.device.clone();
+        async move {
+            // Natively this waits; in a browser it does nothing and the event loop goes on.
+            let polled = device.shared.device.poll(wgpu::PollType::wait_indefinitely());
+            let mapped = mapped.await;
+            if let Some(failure) = device.failure() {
+                return Err(failure);
+            }
+            polled.map_err(device_error)?;
+            mapped.map_err(device_error)?.map_err(device_error)?;
+            let view = staging.get_mapped_range(..).map_err(device_error)?;
+            Ok(bytemuck::cast_slice(&view)[..len].to_vec())
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Loading, mixing, merging and deleting the adapters of a model. PEFT's verbs.
+//!
+//! An error leaves everything as it was.
+
+use super::{Model, linear::Slot};
+use crate::{Error, Result, adapter::Adapter, backend::Backend};
+
+/// An adapter that the model holds.
+pub(super) struct Loaded {
+    pub name: String,
+    /// Never used twice.
+    pub id: usize,
+    /// 0 where it is not active.
+    pub strength: f32,
+}
+
+impl<B: Backend> Model<B> {
+    /// Uploads an adapter under a name. It is not active until [`Model::set_adapters`].
+    pub fn load_adapter(&mut self, name: &str, adapter: &Adapter) -> Result<()> {
+        if self.adapters.iter().any(|loaded| loaded.name == name) {
+            return Err(Error::AdapterExists { name: name.into() });
+        }
+        let mut fits = Vec::new();
+        let mut misfit = None;
+        for (module, delta) in &adapter.deltas {
+            match self.place(module, delta.method().shape()) {
+                Ok(place) if fits.iter().any(|(taken, _)| *taken == place) => {
+                    misfit = misfit.or(Some(format!("{module}: another module changes the same")));
+                }
+                Ok(place) => fits.push((place, delta)),
+                Err(why) => misfit = misfit.or(Some(why)),
+            }
+        }
+        if let Some(example) = misfit {
+            let (matched, total) = (fits.len(), adapter.deltas.len());
+            return Err(Error::BaseMismatch { matched, total, example });
+        }
+        let id = self.adapters.last().map_or(0, |loaded| loaded.id + 1);
+        let mut slots = Vec::new();
+        for ((linear, part), delta) in fits {
+            let first_row = self.linears[linear].parts[part].first_row;
+            let delta = self.backend.delta(delta)?;
+            slots.push((linear, Slot { adapter: id, first_row, delta, strength: 0.0 }));
+        }
+        for (linear, slot) in slots {
+            self.linears[linear].slots.push(slot);
+        }
+        self.adapters.push(Loaded { name: name.into(), id, strength: 0.0 });
+        Ok(())
+    }
+
+    /// The product and part that a module of an adapter changes: the module of the same name, or
+    /// the only one whose path ends like it (adapters made on a part of the model lack the front
+    /// of the path, others have too much of it).
+    fn place(&self, module: &str, shape: [usize; 2]) -> Result<(usize, usize), String> {
+        let ends = |long: &str, short: &str| {
+            long.strip_suffix(short).is_some_and(|front| front.ends_with('.'))
+        };
+        let place = self.modules.get(module).copied().or_else(|| {
+            let mut alike = self
+                .modules
+                .iter()
+                .filter(|(name, _)| ends(name, module) || ends(module, name))
+                .map(|(_, place)| *place);
+            alike.next().filter(|_| alike.next().is_none())
+        });
+        let Some((linear, part)) = place else {
+            return Err(format!("{module}: the model has no such module"));
+        };
+        let has = self.linears[linear].parts[part].shape;
+        if has != shape {
+            return Err(format!("{module}: the adapter is {shape:?}, the model's weight {has:?}"));
+        }
+        Ok((linear, part))
+    }
+
+    /// Names of the loaded adapters, in the order of loading.
+    pub fn adapters(&self) -> impl Iterator<Item = &str> {
+        self.adapters.iter().map(|loaded| loaded.name.as_str())
+    }
+
+    /// The active adapters with their strengths.
+    pub fn active_adapters(&self) -> impl Iterator<Item = (&str, f32)> {
+        let active = self.adapters.iter().filter(|loaded| loaded.strength != 0.0);
+        active.map(|loaded| (loaded.name.as_str(), loaded.strength))
+    }
+
+    /// Makes exactly these adapters active, each at its strength (1 = as trained, 0 = off).
+    pub fn set_adapters(&mut self, wanted: &[(&str, f32)]) -> Result<()> {
+        self.check_unmerged("changing the active adapters")?;
+        let mut strengths = vec![0.0; self.adapters.len()];
+        let mut seen = vec![false; self.adapters.len()];
+        for &(name, strength) in wanted {
+            let at = self.find(name)?;
+            if !strength.is_finite() {
+                return Err(Error::argument("strengths", "finite numbers", strength));
+            }
+            if std::mem::replace(&mut seen[at], true) {
+                return Err(Error::argument(
+                    "names",
+                    "each adapter once",
+                    format!("{name:?} twice"),
+                ));
+            }
+            strengths[at] = strength;
+        }
+        for (loaded, strength) in self.adapters.iter_mut().zip(strengths) {
+            loaded.strength = strength;
+            let slots = self.linears.iter_mut().flat_map(|linear| &mut linear.slots);
+            slots.filter(|slot| slot.adapter == loaded.id).for_each(|s| s.strength = strength);
+        }
+        Ok(())
+    }
+
+    /// Writes `W + dW` of the active adapters into second buffers and runs on these.
+    pub fn merge_adapters(&mut self) -> Result<()> {
+        self.check_unmerged("merging again")?;
+        if self.active_adapters().next().is_none() {
+            return Err(Error::argument("adapters", "an active adapter to merge", "none active"));
+        }
+        let Self { linears, backend, .. } = self;
+        let merged: Result<Vec<_>> = linears.iter().map(|l| l.merge(backend)).collect();
+        for (linear, merged) in linears.iter_mut().zip(merged?) {
+            linear.switch(merged);
+        }
+        self.merged = true;
+        Ok(())
+    }
+
+    /// Runs on the base weights again, exactly as before; does nothing where nothing is merged.
+    pub fn unmerge_adapters(&mut self) {
+        self.linears.iter_mut().for_each(|linear| linear.switch(None));
+        self.merged = false;
+    }
+
+    /// Whether adapters are merged.
+    pub fn merged(&self) -> bool {
+        self.merged
+    }
+
+    /// Frees an adapter.
+    pub fn delete_adapter(&mut self, name: &str) -> Result<()> {
+        let at = self.find(name)?;
+        if self.adapters[at].strength != 0.0 {
+            self.check_unmerged("deleting one of them")?;
+        }
+        let id = self.adapters.remove(at).id;
+        for linear in &mut self.linears {
+            linear.slots.retain(|slot| slot.adapter != id);
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<usize> {
+        self.adapters.iter().position(|loaded| loaded.name == name).ok_or_else(|| {
+            let loaded: Vec<_> = self.adapters().map(|name| format!("{name:?}")).collect();
+            let loaded = if loaded.is_empty() { "none".into() } else { loaded.join(", ") };
+            Error::UnknownAdapter { name: name.into(), loaded }
+        })
+    }
+
+    fn check_unmerged(&self, action: &str) -> Result<()> {
+        if !self.merged {
+            return Ok(());
+        }
+        let merged: Vec<_> = self.active_adapters().map(|(name, _)| name).collect();
+        Err(Error::Merged { merged: merged.join(", "), action: action.into() })
+    }
+}
