@@ -1,0 +1,428 @@
+//! One trial a kernel. Sizes are not multiples of any tile; outputs start as NaN, so that a number
+//! that was not written is seen.
+
+use half::{bf16, f16};
+use lokahi::{
+    adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora},
+    backend::{Active, Backend, Heads},
+    tensor::{Data, Matrix, Tensor},
+};
+use rand_core::{Rng, SeedableRng};
+
+use super::{
+    compare::{EXACT, POINTWISE, assert_close, sum, widen},
+    name, oracle,
+};
+
+/// Seeded numbers in [-1, 1).
+pub struct Noise(rand_pcg::Pcg32);
+
+impl Noise {
+    pub fn new(seed: u64) -> Self {
+        Self(rand_pcg::Pcg32::seed_from_u64(seed))
+    }
+
+    pub fn numbers(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| self.0.next_u32() as f32 / 2f32.powi(31) - 1.0).collect()
+    }
+
+    pub fn matrix(&mut self, rows: usize, cols: usize) -> Matrix {
+        Matrix::new(rows, cols, self.numbers(rows * cols)).unwrap()
+    }
+
+    /// The same noise in each dtype that a weight may have.
+    pub fn tensors(&mut self, rows: usize, cols: usize) -> [Tensor; 3] {
+        let numbers = self.numbers(rows * cols);
+        let f16 = numbers.iter().map(|&v| f16::from_f32(v).to_bits()).collect();
+        let bf16 = numbers.iter().map(|&v| bf16::from_f32(v).to_bits()).collect();
+        [Data::F32(numbers), Data::F16(f16), Data::BF16(bf16)]
+            .map(|data| Tensor::new(vec![rows, cols], data).unwrap())
+    }
+}
+
+fn nan<B: Backend>(backend: &mut B, len: usize) -> B::Buffer {
+    backend.upload(&vec![f32::NAN; len]).unwrap()
+}
+
+async fn read<B: Backend>(backend: &mut B, buffer: &B::Buffer, len: usize) -> Vec<f32> {
+    backend.read(buffer, 0, len).await.unwrap()
+}
+
+pub async fn add<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(1);
+    for len in [1, 63, 1000] {
+        let (x, y) = (noise.numbers(len), noise.numbers(len));
+        let mut buffer = backend.upload(&x).unwrap();
+        let other = backend.upload(&y).unwrap();
+        backend.add(&mut buffer, &other, len);
+        let want: Vec<_> = x.iter().zip(&y).map(|(x, y)| f64::from(x + y)).collect();
+        let got = read(backend, &buffer, len).await;
+        assert_close(&format!("{} add {len}", name::<B>()), &got, &want, EXACT);
+    }
+}
+
+pub async fn argmax<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(2);
+    for width in [1, 5, 64, 1001] {
+        let rows = 3;
+        let mut x = noise.numbers(rows * width);
+        // Equal largest numbers: the first one counts.
+        x[width + width / 2] = 2.0;
+        x[width + width - 1] = 2.0;
+        // All negative and equal.
+        x[2 * width..].fill(-7.5);
+        let buffer = backend.upload(&x).unwrap();
+        let mut out = nan(backend, rows);
+        backend.argmax(&buffer, rows, width, &mut out);
+        let first = |row: &[f32]| {
+            let top = row.iter().copied().fold(f32::MIN, f32::max);
+            row.iter().position(|&v| v == top).unwrap() as f64
+        };
+        let want: Vec<_> = x.chunks(width).map(first).collect();
+        let got = read(backend, &out, rows).await;
+        assert_close(&format!("{} argmax {width}", name::<B>()), &got, &want, EXACT);
+    }
+}
+
+pub async fn attention<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(3);
+    for (query, key_value, size, start, rows) in
+        [(1, 1, 2, 0, 1), (4, 2, 6, 0, 5), (6, 2, 10, 61, 9), (2, 1, 66, 130, 2), (3, 3, 256, 3, 1)]
+    {
+        let heads = Heads { query, key_value, size };
+        let context = start + rows + 3;
+        let qkv: Vec<_> = noise.numbers(rows * heads.qkv()).iter().map(|v| 4.0 * v).collect();
+        let mut keys = noise.numbers(context * key_value * size);
+        let mut values = noise.numbers(context * key_value * size);
+        // What lies behind the text must not be read.
+        keys[(start + rows) * key_value * size..].fill(f32::NAN);
+        values[(start + rows) * key_value * size..].fill(f32::NAN);
+        let len = rows * query * size;
+        let mut out = nan(backend, len);
+        let buffers = [&qkv, &keys, &values].map(|v| backend.upload(v).unwrap());
+        let [q, k, v] = &buffers;
+        backend.attention(q, heads, k, v, start, rows, &mut out);
+        let want = oracle::attention(&widen(&qkv), heads, &widen(&keys), &widen(&values), start);
+        let got = read(backend, &out, len).await;
+        assert_close(&format!("{} attention {heads:?}", name::<B>()), &got, &want, sum(size));
+    }
+}
+
+pub async fn dequantise<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    for tensor in Noise::new(4).tensors(5, 7) {
+        let weight = backend.weight(&[&tensor]).unwrap();
+        let got = backend.read_weight(&weight).await.unwrap();
+        let what = format!("{} dequantise {:?}", name::<B>(), tensor.dtype());
+        assert_close(&what, &got, &widen(&tensor.to_f32()), EXACT);
+    }
+}
+
+pub async fn embed<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    for tensor in Noise::new(5).tensors(11, 6) {
+        let table = backend.weight(&[&tensor]).unwrap();
+        let ids = [10, 0, 3, 3];
+        let mut out = nan(backend, ids.len() * 6);
+        backend.embed(&table, &ids, &mut out).unwrap();
+        let numbers = widen(&tensor.to_f32());
+        let want: Vec<_> =
+            ids.iter().flat_map(|&id| numbers[id as usize * 6..][..6].to_vec()).collect();
+        let got = read(backend, &out, ids.len() * 6).await;
+        assert_close(&format!("{} embed {:?}", name::<B>(), tensor.dtype()), &got, &want, EXACT);
+    }
+}
+
+pub async fn linear<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(6);
+    for (outputs, inputs, rows) in [(1, 1, 1), (7, 5, 2), (65, 130, 5), (96, 64, 4), (13, 1023, 9)]
+    {
+        for tensor in noise.tensors(outputs, inputs) {
+            let weight = backend.weight(&[&tensor]).unwrap();
+            let x = noise.numbers(rows * inputs);
+            let buffer = backend.upload(&x).unwrap();
+            let mut y = nan(backend, rows * outputs);
+            backend.linears(&weight, &[], &buffer, rows, &mut y).unwrap();
+            let want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+            let got = read(backend, &y, rows * outputs).await;
+            let what = format!("{} linear {outputs}x{inputs} {:?}", name::<B>(), tensor.dtype());
+            assert_close(&what, &got, &want, sum(inputs));
+        }
+    }
+    // Stacked projections, one of them of another dtype.
+    let [first, second, _] = noise.tensors(3, 10);
+    let weight = backend.weight(&[&first, &second]).unwrap();
+    let got = backend.read_weight(&weight).await.unwrap();
+    let want = widen(&[first.to_f32(), second.to_f32()].concat());
+    assert_close(&format!("{} stacked weight", name::<B>()), &got, &want, EXACT);
+}
+
+fn lora(noise: &mut Noise, outputs: usize, inputs: usize, rank: usize) -> Factors {
+    let (a, b) = (noise.matrix(rank, inputs), noise.matrix(outputs, rank));
+    Factors::Lora(Lora::new(a, b).unwrap())
+}
+
+fn loha(noise: &mut Noise, outputs: usize, inputs: usize, rank: usize) -> Factors {
+    let mut half = || (noise.matrix(outputs, rank), noise.matrix(rank, inputs));
+    let ((w1_a, w1_b), (w2_a, w2_b)) = (half(), half());
+    Factors::Loha(Loha::new(w1_a, w1_b, w2_a, w2_b).unwrap())
+}
+
+fn lokr(noise: &mut Noise, w1: [usize; 3], w2: [usize; 3]) -> Factors {
+    let mut factor = |[rows, cols, rank]: [usize; 3]| match rank {
+        0 => KronFactor::Full(noise.matrix(rows, cols)),
+        _ => KronFactor::LowRank { a: noise.matrix(rows, rank), b: noise.matrix(rank, cols) },
+    };
+    let (w1, w2) = (factor(w1), factor(w2));
+    Factors::Lokr(Lokr::new(w1, w2).unwrap())
+}
+
+fn loras(noise: &mut Noise) -> Vec<Factors> {
+    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 17), (3, 4, 9)];
+    sizes.map(|(outputs, inputs, rank)| lora(noise, outputs, inputs, rank)).into()
+}
+
+fn lohas(noise: &mut Noise) -> Vec<Factors> {
+    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 9)];
+    sizes.map(|(outputs, inputs, rank)| loha(noise, outputs, inputs, rank)).into()
+}
+
+fn lokrs(noise: &mut Noise) -> Vec<Factors> {
+    // `[ol, im, r or 0]`, `[ok, in_n, r or 0]`.
+    let shapes = [
+        ([1, 1, 0], [1, 1, 0]),
+        ([3, 2, 0], [5, 7, 0]),
+        ([4, 6, 0], [9, 11, 3]),
+        ([6, 5, 2], [7, 13, 2]),
+        ([5, 3, 1], [2, 8, 0]),
+        ([1, 1, 0], [29, 23, 4]),
+    ];
+    shapes.map(|(w1, w2)| lokr(noise, w1, w2)).into()
+}
+
+/// A delta on some rows of a wider weight, on one token and on several.
+async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors) {
+    let delta = Delta { factors, rank: 1, alpha: 1.0, scale: 0.75 };
+    let [outputs, inputs] = delta.method().shape();
+    let (first_row, strength) = (3, -1.25f32);
+    let width = first_row + outputs + 2;
+    let tensor =
+        Tensor::new(vec![width, inputs], Data::F32(noise.numbers(width * inputs))).unwrap();
+    let weight = backend.weight(&[&tensor]).unwrap();
+    let uploaded = backend.delta(&delta).unwrap();
+    for rows in [1, 6] {
+        let x = noise.numbers(rows * inputs);
+        let buffer = backend.upload(&x).unwrap();
+        let mut y = nan(backend, rows * width);
+        let active = Active { delta: &uploaded, strength, first_row };
+        backend.linears(&weight, &[active], &buffer, rows, &mut y).unwrap();
+        let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+        for (x, y) in widen(&x).chunks(inputs).zip(want.chunks_mut(width)) {
+            for (y, d) in y[first_row..].iter_mut().zip(delta.apply(x)) {
+                *y += f64::from(strength) * d;
+            }
+        }
+        let got = read(backend, &y, rows * width).await;
+        let what = format!("{} {} {outputs}x{inputs}", name::<B>(), delta.factors.name());
+        // A code is itself a sum, and an output a sum of codes.
+        let terms = inputs * delta.method().code_len();
+        assert_close(&what, &got, &want, sum(terms));
+    }
+}
+
+async fn merge<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors) {
+    let delta = Delta { factors, rank: 1, alpha: 1.0, scale: 0.75 };
+    let [outputs, inputs] = delta.method().shape();
+    let (first_row, strength) = (2, 0.5f32);
+    let rows = first_row + outputs + 1;
+    let uploaded = backend.delta(&delta).unwrap();
+    for tensor in noise.tensors(rows, inputs) {
+        let weight = backend.weight(&[&tensor]).unwrap();
+        let active = Active { delta: &uploaded, strength, first_row };
+        let merged = backend.merge(&weight, &[active]).unwrap();
+        let mut want = widen(&tensor.to_f32());
+        let changed = &mut want[first_row * inputs..][..outputs * inputs];
+        for (w, d) in changed.iter_mut().zip(delta.materialise()) {
+            *w += f64::from(strength) * d;
+        }
+        let got = backend.read_weight(&merged).await.unwrap();
+        let what = format!("{} merged {}", name::<B>(), delta.factors.name());
+        assert_close(&what, &got, &want, sum(delta.method().code_len()));
+        let base = backend.read_weight(&weight).await.unwrap();
+        assert_close(&format!("{what}: base"), &base, &widen(&tensor.to_f32()), EXACT);
+    }
+}
+
+pub async fn lora_down_up<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(7);
+    for factors in loras(&mut noise) {
+        down_up(backend, &mut noise, factors).await;
+    }
+}
+
+pub async fn lora_merge<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(8);
+    for factors in loras(&mut noise) {
+        merge(backend, &mut noise, factors).await;
+    }
+}
+
+pub async fn loha_down_up<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(9);
+    for factors in lohas(&mut noise) {
+        down_up(backend, &mut noise, factors).await;
+    }
+}
+
+pub async fn loha_merge<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(10);
+    for factors in lohas(&mut noise) {
+        merge(backend, &mut noise, factors).await;
+    }
+}
+
+pub async fn lokr_down_up<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(11);
+    for factors in lokrs(&mut noise) {
+        down_up(backend, &mut noise, factors).await;
+    }
+}
+
+pub async fn lokr_merge<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(12);
+    for factors in lokrs(&mut noise) {
+        merge(backend, &mut noise, factors).await;
+    }
+}
+
+/// All three methods on one weight, running and merged.
+pub async fn mixed_deltas<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(13);
+    let (outputs, inputs, rows) = (12, 30, 3);
+    let factors = [
+        lora(&mut noise, outputs, inputs, 2),
+        loha(&mut noise, outputs, inputs, 3),
+        lokr(&mut noise, [3, 5, 0], [4, 6, 2]),
+    ];
+    let deltas = factors.map(|factors| Delta { factors, rank: 1, alpha: 1.0, scale: 0.5 });
+    let strengths = [1.0, -0.5, 2.0f32];
+    let [tensor, ..] = noise.tensors(outputs, inputs);
+    let weight = backend.weight(&[&tensor]).unwrap();
+    let uploaded: Vec<_> = deltas.iter().map(|delta| backend.delta(delta).unwrap()).collect();
+    let active: Vec<_> = (uploaded.iter().zip(strengths))
+        .map(|(delta, strength)| Active { delta, strength, first_row: 0 })
+        .collect();
+    let x = noise.numbers(rows * inputs);
+    let buffer = backend.upload(&x).unwrap();
+    let mut want = widen(&tensor.to_f32());
+    for (delta, strength) in deltas.iter().zip(strengths) {
+        for (w, d) in want.iter_mut().zip(delta.materialise()) {
+            *w += f64::from(strength) * d;
+        }
+    }
+    let want = oracle::linear(&want, &widen(&x), inputs);
+    let merged = backend.merge(&weight, &active).unwrap();
+    for (weight, active) in [(&weight, &active[..]), (&merged, &[])] {
+        let mut y = nan(backend, rows * outputs);
+        backend.linears(weight, active, &buffer, rows, &mut y).unwrap();
+        let got = read(backend, &y, rows * outputs).await;
+        assert_close(&format!("{} mixed deltas", name::<B>()), &got, &want, sum(20 * inputs));
+    }
+}
+
+pub async fn rms_norm<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(14);
+    for (width, first, rows) in [(1, 0, 1), (22, 1, 3), (130, 0, 2), (1000, 2, 4)] {
+        let x = noise.numbers((first + rows) * width);
+        let weight = noise.numbers(width);
+        let buffers = [&x, &weight].map(|v| backend.upload(v).unwrap());
+        let mut out = nan(backend, rows * width);
+        backend.rms_norm(&buffers[0], first, rows, &buffers[1], width, 1e-5, &mut out);
+        let want = oracle::rms_norm(&widen(&x[first * width..]), &widen(&weight), 1e-5);
+        let got = read(backend, &out, rows * width).await;
+        assert_close(&format!("{} rms_norm {width}", name::<B>()), &got, &want, POINTWISE);
+    }
+}
+
+pub async fn rope<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(15);
+    for (query, key_value, size, start, rows) in
+        [(1, 1, 2, 0, 1), (4, 2, 6, 0, 5), (6, 3, 34, 7, 3)]
+    {
+        let heads = Heads { query, key_value, size };
+        let context = start + rows + 1;
+        let table = noise.numbers(context * size);
+        let qkv = noise.numbers(rows * heads.qkv());
+        let width = key_value * size;
+        let mut buffer = backend.upload(&qkv).unwrap();
+        let table_buffer = backend.upload(&table).unwrap();
+        let mut keys = nan(backend, context * width);
+        let mut values = nan(backend, context * width);
+        backend.rope(&mut buffer, heads, &table_buffer, start, rows, &mut keys, &mut values);
+        let want = oracle::rope(&widen(&qkv), heads, &widen(&table), start);
+        let what = format!("{} rope {heads:?}", name::<B>());
+        let (got, keys, values) = (
+            read(backend, &buffer, qkv.len()).await,
+            read(backend, &keys, context * width).await,
+            read(backend, &values, context * width).await,
+        );
+        for (t, want) in want.chunks(heads.qkv()).enumerate() {
+            let [q, k] = [query * size, (query + key_value) * size];
+            let row = &got[t * heads.qkv()..][..q];
+            assert_close(&what, row, &want[..q], POINTWISE);
+            let at = (start + t) * width;
+            assert_close(&format!("{what}: keys"), &keys[at..][..width], &want[q..k], POINTWISE);
+            assert_close(&format!("{what}: values"), &values[at..][..width], &want[k..], EXACT);
+        }
+        // Nothing else in the caches was touched.
+        for cache in [keys, values] {
+            assert!(cache[..start * width].iter().all(|v| v.is_nan()), "{what}");
+            assert!(cache[(start + rows) * width..].iter().all(|v| v.is_nan()), "{what}");
+        }
+    }
+}
+
+pub async fn silu_mul<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(16);
+    for (width, rows) in [(1, 1), (33, 3), (320, 2)] {
+        let mut gate_up = noise.numbers(2 * rows * width);
+        // Where a careless exponential overflows.
+        gate_up[0] = -300.0;
+        gate_up[width - 1] = if width > 1 { 300.0 } else { -300.0 };
+        let buffer = backend.upload(&gate_up).unwrap();
+        let mut out = nan(backend, rows * width);
+        backend.silu_mul(&buffer, rows, width, &mut out);
+        let want = oracle::silu_mul(&widen(&gate_up), width);
+        let got = read(backend, &out, rows * width).await;
+        assert_close(&format!("{} silu_mul {width}", name::<B>()), &got, &want, POINTWISE);
+    }
+}
+
+/// More workgroups than one dimension of a dispatch holds (65535 of 64).
+pub async fn wide_dispatch<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let (outputs, inputs) = (2101, 2000);
+    let factors = lora(&mut Noise::new(17), outputs, inputs, 1);
+    let delta = Delta { factors, rank: 1, alpha: 1.0, scale: 1.0 };
+    let zeros = Tensor::new(vec![outputs, inputs], Data::F32(vec![0.0; outputs * inputs])).unwrap();
+    let weight = backend.weight(&[&zeros]).unwrap();
+    let uploaded = backend.delta(&delta).unwrap();
+    let active = Active { delta: &uploaded, strength: 1.0, first_row: 0 };
+    let merged = backend.merge(&weight, &[active]).unwrap();
+    let got = backend.read_weight(&merged).await.unwrap();
+    assert_close(&format!("{} wide dispatch", name::<B>()), &got, &delta.materialise(), sum(1));
+}

@@ -1,0 +1,33 @@
+//! The same trials on every backend: the f64 oracle says what is right, and `native` and `web` run
+//! each trial on the CPU, on a native GPU and on the browser's.
+
+pub mod cases;
+pub mod compare;
+pub mod fixtures;
+pub mod kernels;
+pub mod oracle;
+pub mod places;
+
+use lokahi::backend::Backend;
+
+/// Calls `$run!(room::trial)` for every trial.
+#[macro_export]
+macro_rules! trials {
+    ($run:ident) => {
+        $crate::trials!(@each $run;
+            kernels: add, argmax, attention, dequantise, embed, linear, loha_down_up, loha_merge,
+                lokr_down_up, lokr_merge, lora_down_up, lora_merge, mixed_deltas, rms_norm, rope,
+                silu_mul, wide_dispatch;
+            cases: deltas_merged_weights_and_products;
+            places: logits_of_every_adapter, greedy_names, unmerging_is_exact_to_the_bit,
+                mixing_adds_deltas, steps_equal_the_whole_text);
+    };
+    (@each $run:ident; $($room:ident: $($trial:ident),+);+) => {
+        $($($run!($room::$trial);)+)+
+    };
+}
+
+/// Two backends side by side would hide which one failed: every message names its backend.
+pub fn name<B: Backend>() -> &'static str {
+    std::any::type_name::<B>()
+}

@@ -1,0 +1,76 @@
+//! What each kernel computes, written as plainly as possible in f64. The adapters' own oracle is
+//! `lokahi::adapter`.
+
+use lokahi::backend::Heads;
+
+/// `y[t] = W x[t]`: `w` `[out, in]`, `x` `[rows, in]`.
+pub fn linear(w: &[f64], x: &[f64], inputs: usize) -> Vec<f64> {
+    let row = |x: &[f64], w: &[f64]| -> f64 { x.iter().zip(w).map(|(x, w)| x * w).sum() };
+    x.chunks(inputs).flat_map(|x| w.chunks(inputs).map(move |w| row(x, w))).collect()
+}
+
+pub fn rms_norm(x: &[f64], weight: &[f64], epsilon: f64) -> Vec<f64> {
+    let width = weight.len();
+    let mut out = Vec::new();
+    for x in x.chunks(width) {
+        let mean = x.iter().map(|v| v * v).sum::<f64>() / width as f64;
+        out.extend(x.iter().zip(weight).map(|(v, w)| v / (mean + epsilon).sqrt() * w));
+    }
+    out
+}
+
+/// Rotated queries and keys, plain values: `[rows, heads.qkv()]` in and out.
+pub fn rope(qkv: &[f64], heads: Heads, table: &[f64], start: usize) -> Vec<f64> {
+    let half = heads.size / 2;
+    let mut out = qkv.to_vec();
+    for (t, row) in out.chunks_mut(heads.qkv()).enumerate() {
+        for head in 0..heads.query + heads.key_value {
+            for d in 0..half {
+                let (low, high) = (head * heads.size + d, head * heads.size + d + half);
+                let turn = 2 * ((start + t) * half + d);
+                let (cos, sin) = (table[turn], table[turn + 1]);
+                let (a, b) = (row[low], row[high]);
+                row[low] = a * cos - b * sin;
+                row[high] = a * sin + b * cos;
+            }
+        }
+    }
+    out
+}
+
+pub fn attention(
+    qkv: &[f64],
+    heads: Heads,
+    keys: &[f64],
+    values: &[f64],
+    start: usize,
+) -> Vec<f64> {
+    let Heads { query, key_value, size } = heads;
+    let mut out = Vec::new();
+    for (t, row) in qkv.chunks(heads.qkv()).enumerate() {
+        for h in 0..query {
+            let of = |cache: &[f64], j: usize, d: usize| {
+                cache[(j * key_value + h / (query / key_value)) * size + d]
+            };
+            let scores: Vec<f64> = (0..=start + t)
+                .map(|j| (0..size).map(|d| row[h * size + d] * of(keys, j, d)).sum::<f64>())
+                .map(|score| score / (size as f64).sqrt())
+                .collect();
+            let top = scores.iter().copied().fold(f64::MIN, f64::max);
+            let shares: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
+            let total: f64 = shares.iter().sum();
+            for d in 0..size {
+                let sum: f64 = shares.iter().enumerate().map(|(j, s)| s * of(values, j, d)).sum();
+                out.push(sum / total);
+            }
+        }
+    }
+    out
+}
+
+pub fn silu_mul(gate_up: &[f64], width: usize) -> Vec<f64> {
+    let silu = |g: f64| g / (1.0 + (-g).exp());
+    let each =
+        |row: &[f64]| -> Vec<f64> { (0..width).map(|i| silu(row[i]) * row[width + i]).collect() };
+    gate_up.chunks(2 * width).flat_map(each).collect()
+}
