@@ -1,1 +1,19 @@
-//! TODO
+//! Bytes to an [`Adapter`](crate::adapter::Adapter) or a [`Checkpoint`]. No files are opened here
+//! and no GPU is known: the caller hands over names and bytes.
+//!
+//! Nothing in a file is trusted. Lengths are checked before anything is allocated from them, every
+//! tensor is used or named in an error, and a setting that changes the mathematics and is not built
+//! here is refused by name.
+
+mod checkpoint;
+mod files;
+mod json;
+mod llama;
+mod look;
+pub mod peft;
+mod safetensors;
+
+pub use checkpoint::Checkpoint;
+pub use files::Files;
+pub use llama::LlamaConfig;
+pub use safetensors::Tensors;
