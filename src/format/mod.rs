@@ -1,21 +1,19 @@
-//! stub
-/// stub
-#[derive(Debug, Clone)]
-pub struct LlamaConfig {
-    pub hidden_size: usize,
-    pub num_hidden_layers: usize,
-    pub num_attention_heads: usize,
-    pub num_key_value_heads: usize,
-    pub head_dim: usize,
-    pub intermediate_size: usize,
-    pub vocab_size: usize,
-    pub rms_norm_eps: f32,
-    pub rope_theta: f64,
-    pub max_position_embeddings: usize,
-    pub tie_word_embeddings: bool,
-}
-/// stub
-pub struct Checkpoint {
-    pub config: LlamaConfig,
-    pub tensors: std::collections::BTreeMap<String, crate::tensor::Tensor>,
-}
+//! Bytes to an [`Adapter`](crate::adapter::Adapter) or a [`Checkpoint`]. No files are opened here
+//! and no GPU is known: the caller hands over names and bytes.
+//!
+//! Nothing in a file is trusted. Lengths are checked before anything is allocated from them, every
+//! tensor is used or named in an error, and a setting that changes the mathematics and is not built
+//! here is refused by name.
+
+mod checkpoint;
+mod files;
+mod json;
+mod llama;
+mod look;
+pub mod peft;
+mod safetensors;
+
+pub use checkpoint::Checkpoint;
+pub use files::Files;
+pub use llama::LlamaConfig;
+pub use safetensors::Tensors;

@@ -1,14 +1,20 @@
 //! Native tests: the trials on the CPU and on a native GPU, the shaders' checks, the formats, the
 //! analysis.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "../trials/mod.rs"]
 mod trials;
 
-// mod analysis;
+mod analysis;
 mod comparer;
-// mod format;
+mod format;
 mod on_cpu;
 mod on_gpu;
-// mod refusals;
+mod refusals;
 mod shaders;

@@ -1,0 +1,279 @@
+//! `adapter_config.json` (PEFT `tuners/{lora,loha,lokr}/config.py`): rank and scale of every
+//! module, and a refusal of everything that changes the mathematics and is not built here.
+
+use regex_lite::Regex;
+use serde_json::Value;
+
+use crate::adapter::Warning;
+use crate::format::json::{Object, is_off, show};
+use crate::{Error, Result};
+
+/// Ranks above this are no ranks: `r * r` must fit 32 bits.
+pub(super) const MAX_RANK: usize = 65_535;
+
+/// A method that PEFT has and this crate reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PeftType {
+    Lora,
+    Loha,
+    Lokr,
+}
+
+impl PeftType {
+    /// PEFT's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Lora => "LORA",
+            Self::Loha => "LOHA",
+            Self::Lokr => "LOKR",
+        }
+    }
+
+    /// PEFT's name of `alpha`.
+    fn alpha_field(self) -> &'static str {
+        if self == Self::Lora { "lora_alpha" } else { "alpha" }
+    }
+}
+
+/// What a module's scale is made of.
+pub(super) struct Resolved {
+    /// `r` after `rank_pattern`.
+    pub(super) rank: usize,
+    /// `alpha` after `alpha_pattern`.
+    pub(super) alpha: f64,
+    /// `alpha / r`, or `alpha / sqrt(r)` with rslora.
+    pub(super) scale: f64,
+}
+
+/// The settings that reading needs.
+pub(super) struct Config {
+    /// Name of the file.
+    pub(super) file: String,
+    /// Method.
+    pub(super) peft_type: PeftType,
+    rank: usize,
+    alpha: f64,
+    rslora: bool,
+    ranks: Patterns<usize>,
+    alphas: Patterns<f64>,
+    targets: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl Config {
+    /// Reads the file, refusing what is not supported.
+    pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
+        let json = Object::parse(file, bytes)?;
+        let peft_type = match json.text("peft_type")? {
+            Some("LORA") => PeftType::Lora,
+            Some("LOHA") => PeftType::Loha,
+            Some("LOKR") => PeftType::Lokr,
+            Some(other) => return Err(unsupported(file, "peft_type", other, "LORA, LOHA, LOKR")),
+            None => return Err(json.bad("peft_type", "LORA, LOHA or LOKR")),
+        };
+        refuse(&json)?;
+        // Without alpha the scale is a guess, and every guess is wrong for somebody.
+        let alpha = peft_type.alpha_field();
+        let ranks = json.object("rank_pattern")?;
+        let alphas = json.object("alpha_pattern")?;
+        Ok(Self {
+            file: file.to_owned(),
+            peft_type,
+            rank: rank(&json, "r")?,
+            alpha: json.number(alpha)?.ok_or_else(|| json.bad(alpha, "a number"))?,
+            rslora: peft_type == PeftType::Lora && json.flag("use_rslora", false)?,
+            ranks: Patterns::parse(&ranks, |key| rank(&ranks, key))?,
+            alphas: Patterns::parse(&alphas, |key| {
+                alphas.number(key)?.ok_or_else(|| alphas.bad(key, "a number"))
+            })?,
+            targets: targets(&json)?,
+            unknown: unknown(&json, peft_type),
+        })
+    }
+
+    /// Rank, alpha and scale of a module. The two patterns are looked up apart from each other
+    /// (PEFT since 0.14, #2195). LoHa and LoKr know no rslora, and LoKr divides by `r` even where
+    /// both factors are whole.
+    pub(super) fn resolve(&self, module: &str) -> Resolved {
+        let rank = self.ranks.get(module).unwrap_or(self.rank);
+        let alpha = self.alphas.get(module).unwrap_or(self.alpha);
+        let by = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
+        Resolved { rank, alpha, scale: alpha / by }
+    }
+
+    /// Targets without tensors and fields that nothing here knows.
+    pub(super) fn warnings<'a>(
+        &self,
+        modules: impl Iterator<Item = &'a String> + Clone,
+    ) -> Vec<Warning> {
+        let hit = |module: &String, target: &str| {
+            module.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let lost = self.targets.iter().filter(|t| !modules.clone().any(|m| hit(m, t)));
+        let lost = lost.map(|target| Warning {
+            code: "TargetWithoutTensors",
+            module: String::new(),
+            message: format!(
+                "{}: target_modules names {target:?}, but no tensor belongs to it",
+                self.file
+            ),
+        });
+        let unknown = self.unknown.iter().map(|field| Warning {
+            code: "UnknownConfigField",
+            module: String::new(),
+            message: format!(
+                "{}: {field} is not known for {}; it was ignored",
+                self.file,
+                self.peft_type.name()
+            ),
+        });
+        lost.chain(unknown).collect()
+    }
+}
+
+/// A rank: LoKr with whole factors never uses its size, so it may be larger than [`MAX_RANK`].
+fn rank(json: &Object, field: &str) -> Result<usize> {
+    json.need_count(field, 1, 1_000_000_000)
+}
+
+/// `rank_pattern` or `alpha_pattern`: values by regular expression, in the order of the file.
+struct Patterns<T> {
+    list: Vec<(String, Regex, T)>,
+}
+
+impl<T: Copy> Patterns<T> {
+    fn parse(json: &Object, value: impl Fn(&str) -> Result<T>) -> Result<Self> {
+        let one = |key: &str| {
+            // PEFT `utils/other.py:get_pattern_key`, joined as there: a key may hold half a group.
+            let regex = Regex::new(&format!(r"(.*\.)?({key})$"));
+            let regex =
+                regex.map_err(|e| json.bad(key, format!("a regular expression as key ({e})")))?;
+            Ok((key.to_owned(), regex, value(key)?))
+        };
+        Ok(Self { list: json.fields().map(|(key, _)| one(key)).collect::<Result<_>>()? })
+    }
+
+    /// The value of the first key that matches; a key that is the whole name counts too, since its
+    /// dots and brackets may mean something else as a regular expression.
+    fn get(&self, module: &str) -> Option<T> {
+        // Python's `re.match`: from the start of the name.
+        let hit = |regex: &Regex| regex.find(module).is_some_and(|found| found.start() == 0);
+        let matching = self.list.iter().find(|(_, regex, _)| hit(regex));
+        matching.or_else(|| self.list.iter().find(|(key, ..)| key == module)).map(|(.., v)| *v)
+    }
+}
+
+/// Names in a `target_modules` list; a text is a regular expression or `all-linear`, and says
+/// nothing that tensors do not.
+fn targets(json: &Object) -> Result<Vec<String>> {
+    let Some(Value::Array(list)) = json.get("target_modules") else { return Ok(Vec::new()) };
+    let name = |v: &Value| v.as_str().map(str::to_owned);
+    let names: Option<Vec<String>> = list.iter().map(name).collect();
+    names.ok_or_else(|| json.bad("target_modules", "a list of texts"))
+}
+
+fn unsupported(file: &str, field: &str, got: impl ToString, supported: &str) -> Error {
+    Error::Unsupported {
+        what: format!("{file}: {field}"),
+        got: got.to_string(),
+        supported: supported.into(),
+    }
+}
+
+/// Refuses by name what changes the mathematics and is not built here.
+fn refuse(json: &Object) -> Result<()> {
+    const OFF: [&str; 13] = [
+        "use_dora",
+        "lora_bias",
+        "alora_invocation_tokens",
+        "arrow_config",
+        "use_bdlora",
+        "use_qalora",
+        "kasa_config",
+        "monteclora_config",
+        "velora_config",
+        "layer_replication",
+        "target_parameters",
+        "trainable_token_indices",
+        "modules_to_save",
+    ];
+    for field in OFF {
+        if let Some(value) = json.get(field).filter(|value| !is_off(value)) {
+            return Err(unsupported(json.file(), field, show(value), "nothing here, yet"));
+        }
+    }
+    if let Some(bias) = json.get("bias").filter(|v| v.as_str() != Some("none")) {
+        return Err(unsupported(json.file(), "bias", show(bias), "none"));
+    }
+    // These change the base model before training, so `A` and `B` alone are not the adapter
+    // (PEFT `tuners/lora/layer.py`; peft#1929). The others leave it as it is.
+    const PLAIN: [&str; 4] = ["gaussian", "orthogonal", "eva", "mica"];
+    match json.get("init_lora_weights") {
+        None | Some(Value::Bool(_)) => Ok(()),
+        Some(Value::String(s)) if PLAIN.contains(&s.as_str()) => Ok(()),
+        Some(other) => Err(unsupported(
+            json.file(),
+            "init_lora_weights",
+            show(other),
+            "true, false, gaussian, orthogonal, eva, mica",
+        )),
+    }
+}
+
+/// Fields with a value that nothing here knows: PEFT drops them too, but tells.
+fn unknown(json: &Object, peft_type: PeftType) -> Vec<String> {
+    const ALL: [&str; 20] = [
+        "peft_type",
+        "r",
+        "rank_pattern",
+        "alpha_pattern",
+        "auto_mapping",
+        "base_model_name_or_path",
+        "exclude_modules",
+        "inference_mode",
+        "layers_pattern",
+        "layers_to_transform",
+        "modules_to_save",
+        "peft_version",
+        "revision",
+        "target_modules",
+        "target_parameters",
+        "task_type",
+        "trainable_token_indices",
+        "bias",
+        "ensure_weight_tying",
+        "fan_in_fan_out",
+    ];
+    const LORA: [&str; 14] = [
+        "lora_alpha",
+        "lora_dropout",
+        "use_rslora",
+        "init_lora_weights",
+        "loftq_config",
+        "eva_config",
+        "corda_config",
+        "lora_ga_config",
+        "megatron_config",
+        "megatron_core",
+        "qalora_group_size",
+        "runtime_config",
+        "use_dora",
+        "lora_bias",
+    ];
+    const PRODUCTS: [&str; 8] = [
+        "alpha",
+        "rank_dropout",
+        "module_dropout",
+        "init_weights",
+        "use_effective_conv2d",
+        "rank_dropout_scale",
+        "decompose_both",
+        "decompose_factor",
+    ];
+    let own: &[&str] = if peft_type == PeftType::Lora { &LORA } else { &PRODUCTS };
+    let fields = json.fields().map(|(field, _)| field);
+    fields
+        .filter(|f| json.is_on(f) && !ALL.contains(f) && !own.contains(f))
+        .map(|f| crate::format::look::short(f, 60))
+        .collect()
+}
