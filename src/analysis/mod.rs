@@ -1,1 +1,23 @@
-//! TODO
+//! What an adapter costs and what it can reach: parameter counts and rank bounds from shapes alone
+//! ([`count()`]), the spectrum of `dW` ([`singular_values`]) and the ranks it has ([`ranks`]).
+//!
+//! | word | meaning |
+//! |---|---|
+//! | rank bound | the largest rank that the shapes of the factors allow |
+//! | numerical rank | how many singular values lie above a threshold |
+//! | stable rank | `\|dW\|_F^2 / sigma_1^2` |
+//! | entropy rank | `exp(H(p))`, `p_i = sigma_i^2 / sum sigma^2`, `H` in nats |
+//!
+//! A new method needs one variant of [`Recipe`] with its shapes and one arm in
+//! [`singular_values`].
+
+mod count;
+mod rank;
+mod spectrum;
+
+pub use count::{LokrRecipe, ParameterCount, Recipe, TensorShape, count};
+pub use rank::{
+    Ranks, default_threshold, energy_share, entropy_rank, frobenius_norm, numerical_rank, ranks,
+    spectral_norm, stable_rank,
+};
+pub use spectrum::singular_values;
