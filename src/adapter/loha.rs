@@ -69,8 +69,13 @@ impl Method for Loha {
         Some(self.r())
     }
 
-    fn parameters(&self) -> usize {
-        self.w1_a.len() + self.w1_b.len() + self.w2_a.len() + self.w2_b.len()
+    fn tensors(&self) -> Vec<(&'static str, [usize; 2])> {
+        vec![
+            ("hada_w1_a", self.w1_a.shape()),
+            ("hada_w1_b", self.w1_b.shape()),
+            ("hada_w2_a", self.w2_a.shape()),
+            ("hada_w2_b", self.w2_b.shape()),
+        ]
     }
 
     /// `r^2`, since a cell-wise product of rank-one matrices has rank one (FedPara, proposition 1).

@@ -40,12 +40,11 @@ impl KronFactor {
         }
     }
 
-    /// How many numbers it stores.
-    #[must_use]
-    pub fn parameters(&self) -> usize {
+    /// The stored parts: `[name]`, or `[name_a, name_b]`.
+    fn tensors(&self, names: [&'static str; 3]) -> Vec<(&'static str, [usize; 2])> {
         match self {
-            Self::Full(w) => w.len(),
-            Self::LowRank { a, b } => a.len() + b.len(),
+            Self::Full(w) => vec![(names[0], w.shape())],
+            Self::LowRank { a, b } => vec![(names[1], a.shape()), (names[2], b.shape())],
         }
     }
 
@@ -132,8 +131,10 @@ impl Method for Lokr {
         self.w2.low_rank().or(self.w1.low_rank())
     }
 
-    fn parameters(&self) -> usize {
-        self.w1.parameters() + self.w2.parameters()
+    fn tensors(&self) -> Vec<(&'static str, [usize; 2])> {
+        let mut tensors = self.w1.tensors(["lokr_w1", "lokr_w1_a", "lokr_w1_b"]);
+        tensors.extend(self.w2.tensors(["lokr_w2", "lokr_w2_a", "lokr_w2_b"]));
+        tensors
     }
 
     /// `rank(w1) * rank(w2)`: a Kronecker product multiplies ranks.

@@ -47,8 +47,8 @@ impl Method for Lora {
         Some(self.r())
     }
 
-    fn parameters(&self) -> usize {
-        self.a.len() + self.b.len()
+    fn tensors(&self) -> Vec<(&'static str, [usize; 2])> {
+        vec![("lora_A.weight", self.a.shape()), ("lora_B.weight", self.b.shape())]
     }
 
     fn rank_bound(&self) -> usize {

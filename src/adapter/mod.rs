@@ -30,8 +30,12 @@ pub trait Method {
     /// The inner dimension `r` of the factors; `None` where LoKr keeps both factors whole, since
     /// then no shape tells it.
     fn rank(&self) -> Option<usize>;
+    /// The stored factors by PEFT's names, with their shapes.
+    fn tensors(&self) -> Vec<(&'static str, [usize; 2])>;
     /// How many numbers the factors hold.
-    fn parameters(&self) -> usize;
+    fn parameters(&self) -> usize {
+        self.tensors().iter().map(|(_, [rows, cols])| rows * cols).sum()
+    }
     /// The largest rank that `dW` can have, whatever the values of the factors.
     fn rank_bound(&self) -> usize;
     /// Length of the code `z` of one row.

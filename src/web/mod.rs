@@ -1,1 +1,44 @@
-//! TODO
+//! The wasm-bindgen skin: a thin cover, no logic. The TypeScript in `src/js` is what people call;
+//! it holds the only copies of the names used here.
+
+mod adapter;
+mod device;
+mod model;
+
+use js_sys::{Error as JsError, Map, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use crate::{Error, format::Files};
+
+/// What a call into this room gives.
+type JsResult<T> = Result<T, JsValue>;
+
+/// An error crosses as a JavaScript `Error` with its stable `code`.
+impl From<Error> for JsValue {
+    fn from(error: Error) -> Self {
+        let js = JsError::new(&error.to_string());
+        // Setting a property of a fresh object does not fail.
+        let _ = Reflect::set(&js, &"code".into(), &error.code().into());
+        js.into()
+    }
+}
+
+/// A `Map<string, Uint8Array>` as a folder of files.
+fn files(map: &Map) -> JsResult<Files<'static>> {
+    let mut files = Files::new();
+    let mut strange = None;
+    map.for_each(&mut |bytes, name| match (name.as_string(), bytes.dyn_into::<Uint8Array>()) {
+        (Some(name), Ok(bytes)) => files.insert(name, bytes.to_vec()),
+        (name, _) => strange = Some(name.unwrap_or_default()),
+    });
+    match strange {
+        None => Ok(files),
+        Some(name) => Err(Error::argument("files", "names and Uint8Arrays", name).into()),
+    }
+}
+
+/// A plain JavaScript value of a serialisable one.
+fn plain(value: &impl serde::Serialize) -> JsResult<JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    value.serialize(&serializer).map_err(JsValue::from)
+}

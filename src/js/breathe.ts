@@ -1,0 +1,22 @@
+/** Milliseconds that computing may hold the event loop: half a frame. */
+const LONGEST = 8
+
+/**
+ * Lets the page draw and answer while the CPU backend computes: its results are ready at once, so
+ * awaiting them alone would never leave the microtask queue.
+ */
+export function breather(): () => Promise<void> {
+  let since = performance.now()
+  return async () => {
+    if (performance.now() - since < LONGEST) return
+    await new Promise<void>((resolve) => {
+      const { port1, port2 } = new MessageChannel()
+      port1.onmessage = () => {
+        port1.close()
+        resolve()
+      }
+      port2.postMessage(undefined)
+    })
+    since = performance.now()
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * LoRA, LoHa and LoKr adapters on small models, in the browser, on WebGPU or the CPU.
+ *
+ * Nothing happens on import; `await init()` comes first.
+ */
+export { Adapter, type AdapterModule, type AdapterWarning, type Method, type Spectrum } from './adapter.js'
+export { init, type Backend, type Engine, type InitOptions } from './engine.js'
+export { LokahiError, type ErrorCode } from './errors.js'
+export { Model, type GenerateOptions, type ModelConfig, type ModelOptions } from './model.js'
+export type { WasmSource } from './platform.js'
+export type { LoadOptions, Progress, Source } from './source.js'
+export type { Tokenizer } from './tokenizer.js'

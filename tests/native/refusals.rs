@@ -1,0 +1,1 @@
+//! Bad calls have a named error and change nothing.
