@@ -1,0 +1,79 @@
+// Rust -> wasm -> dist, TypeScript -> dist, page -> www/dist.
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ask, fail, isMain, lockedVersion, root, run, runPackage } from './tools.mjs'
+
+// What rustc lets LLVM use for wasm32 today, and SIMD from .cargo/config.toml. Named one by one:
+// left to itself, wasm-opt refuses such a module or takes up features that no browser has.
+const features = [
+  'bulk-memory',
+  'bulk-memory-opt',
+  'multivalue',
+  'mutable-globals',
+  'nontrapping-float-to-int',
+  'reference-types',
+  'sign-ext',
+  'simd',
+]
+const optimise = ['-O3', '--mvp-features', ...features.map((name) => `--enable-${name}`)]
+
+export function build() {
+  buildWasm()
+  buildFace()
+  runPackage('vite', ['build', 'www', '--base', './', '--emptyOutDir'])
+}
+
+/** dist/lokahi.js, dist/lokahi_bg.wasm and their types. */
+function buildWasm() {
+  const target = 'wasm32-unknown-unknown'
+  run('cargo', ['build', '--release', '--lib', '--target', target])
+  const wasm = join(targetFolder(), target, 'release/lokahi.wasm')
+
+  // The glue and the wasm must come from one version, or they fail only when the page loads.
+  const cli = ask('wasm-bindgen', '--version').split(' ')[1]
+  const locked = lockedVersion('wasm-bindgen')
+  if (cli !== locked) {
+    throw new Error(`wasm-bindgen is ${cli ?? 'missing'}, Cargo.lock says ${locked}: npm run setup`)
+  }
+
+  // Optimising takes far longer than all the rest: the same input is not done twice.
+  const input = createHash('sha256').update(readFileSync(wasm))
+  const stamp = input.update(JSON.stringify([cli, optimise])).digest('hex')
+  const stampFile = join(targetFolder(), 'dist-wasm.sha256')
+  const made = ['lokahi.js', 'lokahi.d.ts', 'lokahi_bg.wasm'].map((name) =>
+    join(root, 'dist', name),
+  )
+  const last = existsSync(stampFile) && readFileSync(stampFile, 'utf8')
+  if (last === stamp && made.every((file) => existsSync(file))) return
+
+  rmSync(stampFile, { force: true })
+  run('wasm-bindgen', [wasm, '--target', 'web', '--out-dir', 'dist', '--out-name', 'lokahi'])
+  const bound = join(root, 'dist/lokahi_bg.wasm')
+  runPackage('binaryen', [...optimise, bound, '-o', bound], { bin: 'wasm-opt' })
+  writeFileSync(stampFile, stamp)
+}
+
+/** The TypeScript face beside the glue. What an earlier build left goes first: dist is published. */
+function buildFace() {
+  const dist = join(root, 'dist')
+  mkdirSync(dist, { recursive: true })
+  for (const name of readdirSync(dist)) {
+    if (!/^(lokahi|snippets)/.test(name)) rmSync(join(dist, name), { recursive: true })
+  }
+  runPackage('typescript', ['--project', 'tsconfig.build.json'], { bin: 'tsc' })
+}
+
+/** Cargo's target folder, which a setting of the user may have moved. */
+function targetFolder() {
+  const metadata = ask('cargo', 'metadata', '--format-version', '1', '--no-deps', '--offline')
+  return JSON.parse(metadata).target_directory
+}
+
+if (isMain(import.meta)) {
+  try {
+    build()
+  } catch (error) {
+    fail(error)
+  }
+}

@@ -1,0 +1,16 @@
+// From a fresh clone to the page in a browser: set up what is missing, build, serve.
+import { join } from 'node:path'
+import { build } from './build.mjs'
+import { serve } from './serve.mjs'
+import { setup } from './setup.mjs'
+import { fail, root } from './tools.mjs'
+
+try {
+  setup()
+  build()
+  const { PORT } = process.env
+  const { url } = await serve(join(root, 'www/dist'), { port: PORT ? Number(PORT) : undefined })
+  console.log(`\nLokahi is at ${url} (Ctrl-C ends it)`)
+} catch (error) {
+  fail(error)
+}

@@ -1,0 +1,86 @@
+// Every check, in an order that fails early and cheaply. Stops at the first failure.
+//   --list               the names of the steps
+//   --only NAME[,NAME]   these steps alone
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { build } from './build.mjs'
+import { setup } from './setup.mjs'
+import { size } from './size.mjs'
+import { fail, find, root, run, runPackage } from './tools.mjs'
+
+const clippy = (...what) => run('cargo', ['clippy', ...what, '--', '-D', 'warnings'])
+
+const steps = {
+  setup: () => setup({ browsers: true }),
+  rustfmt: () => run('cargo', ['fmt', '--check']),
+  clippy: () => clippy('--all-targets'),
+  'clippy-wasm': () => clippy('--target', 'wasm32-unknown-unknown', '--lib', '--test', 'web'),
+  prettier: () => runPackage('prettier', ['--check', '.']),
+  native: () => run('cargo', ['test']),
+  build,
+  size,
+  types: () => runPackage('svelte-check', ['--tsconfig', 'tsconfig.json', '--fail-on-warnings']),
+  chromium: () => inBrowser('--chrome', '--chromedriver', find('chromedriver')),
+  firefox: () => inBrowser('--firefox', '--geckodriver', find('geckodriver')),
+  scripts: () => nodeTests('scripts'),
+  node: () => nodeTests('tests/node'),
+  page: () => nodeTests('tests/page'),
+}
+
+/** tests/web in a browser; webdriver.json turns WebGPU on, on a software GPU. */
+function inBrowser(...browser) {
+  // no-install: both drivers and the test runner are here, nothing needs to be fetched.
+  const args = ['test', '--mode', 'no-install', '--headless', ...browser, '--', '--test', 'web']
+  run('wasm-pack', args, {
+    WASM_BINDGEN_TEST_TIMEOUT: '300',
+    // wasm-pack builds with the dev profile, then tests with the test profile of Cargo.toml: made
+    // alike, they share one build.
+    CARGO_PROFILE_DEV_OPT_LEVEL: '2',
+  })
+}
+
+/** Each file by its name, as the meaning of a folder here differs between versions of Node. */
+function nodeTests(folder) {
+  const files = readdirSync(join(root, folder), { recursive: true })
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => join(folder, name))
+  if (files.length === 0) throw new Error(`${folder} holds no *.test.mjs`)
+  run(process.execPath, ['--test', '--test-reporter=spec', ...files.sort()])
+}
+
+const { values } = parseArgs({
+  options: { list: { type: 'boolean' }, only: { type: 'string', multiple: true } },
+})
+const names = values.only?.flatMap((list) => list.split(',')) ?? Object.keys(steps)
+const unknown = names.filter((name) => !(name in steps))
+if (unknown.length > 0) {
+  fail(
+    new Error(
+      `No step is called ${unknown.join(', ')}. There are: ${Object.keys(steps).join(', ')}`,
+    ),
+  )
+}
+if (values.list) {
+  console.log(names.join('\n'))
+  process.exit()
+}
+
+const taken = []
+for (const name of names) {
+  console.log(`\n--- ${name}`)
+  const start = performance.now()
+  const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`
+  try {
+    steps[name]()
+  } catch (error) {
+    console.error(`\n${name} failed after ${seconds()}: ${error.message}`)
+    console.log(`${taken.length} passed, 1 failed`)
+    process.exit(1)
+  }
+  taken.push([name, seconds()])
+}
+
+console.log()
+for (const [name, seconds] of taken) console.log(name.padEnd(12) + seconds.padStart(9))
+console.log(`${taken.length} passed, 0 failed`)
