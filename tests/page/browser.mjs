@@ -1,0 +1,49 @@
+// A real Chromium on the built page, served on loopback; used by the tests and by the pictures.
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+import { serve } from '../../scripts/serve.mjs'
+
+const built = fileURLToPath(new URL('../../www/dist', import.meta.url))
+
+const usual = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+// SwiftShader: the same WebGPU on every machine, with or without a graphics card.
+const withWebGpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
+const withoutWebGpu = ['--disable-features=WebGPU']
+
+/** The page on a server of its own and a browser with or without WebGPU: { url, browser, close }. */
+export async function open({ webgpu }) {
+  const server = await serve(built, { port: 0 })
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [...usual, ...(webgpu ? withWebGpu : withoutWebGpu)],
+  })
+  return {
+    url: server.url,
+    browser,
+    close: async () => {
+      await browser.close()
+      await server.close()
+    },
+  }
+}
+
+/** The list is complete and made with the current settings. */
+export async function settled(page) {
+  await page.waitForFunction(() => {
+    const names = [...document.querySelectorAll('#names li')]
+    return names.length === 12 && names.every((li) => !li.classList.contains('stale'))
+  })
+}
+
+export const names = (page) => page.locator('#names .name').allTextContents()
+
+/** All three methods of the shown country are loaded and drawn. */
+export const drawn = (page) => page.locator('.methods .figure svg').nth(2).waitFor()

@@ -1,0 +1,20 @@
+/** Numbers as they are shown: thin spaces in thousands, few digits. */
+
+const THIN = '\u202f'
+
+export const thousands = (n: number): string => String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, THIN)
+
+export const fixed = (n: number, digits: number): string => n.toFixed(digits)
+
+/** About three significant digits: 0.0123, 1.23, 12.3, 123; tiny ones as 1.2·10⁻⁶. */
+export function short(n: number): string {
+  if (n === 0) return '0'
+  const exponent = Math.floor(Math.log10(Math.abs(n)))
+  if (exponent < -3) return `${(n / 10 ** exponent).toFixed(1)}·10${superscript(exponent)}`
+  return n.toFixed(Math.max(0, 2 - exponent))
+}
+
+export const superscript = (n: number): string =>
+  [...String(n)].map((c) => (c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(c)])).join('')
+
+export const shape = ([out, in_]: readonly [number, number]): string => `${out}${THIN}×${THIN}${in_}`

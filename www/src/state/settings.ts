@@ -1,0 +1,82 @@
+/** Everything that a visitor can set, and its form in the URL hash. */
+
+import { COUNTRIES, DEVICES, METHODS, PROJECTIONS, type Country, type Device, type Method } from './choices'
+
+export interface Settings {
+  country: Country | null
+  method: Method
+  strength: number
+  temperature: number
+  seed: number
+  prefix: string
+  merged: boolean
+  device: Device
+  weight: string
+  /** null: the browser's language */
+  language: 'en' | 'ko' | null
+}
+
+export const STRENGTH = { min: 0, max: 1.5, step: 0.05 }
+export const TEMPERATURE = { min: 0.1, max: 1.5, step: 0.05 }
+export const SEED = { min: 0, max: 9999 }
+export const PREFIX_LENGTH = 16
+
+export const DEFAULTS: Settings = {
+  country: null,
+  method: 'lokr',
+  strength: 1,
+  temperature: 0.7,
+  seed: 1,
+  prefix: '',
+  merged: false,
+  device: 'auto',
+  weight: 'model.layers.0.self_attn.q_proj',
+  language: null,
+}
+
+const VERSION = '1'
+
+/** Only what differs from the defaults, so that a plain link stays short. */
+export function toHash(settings: Settings): string {
+  const hash = new URLSearchParams({ v: VERSION })
+  const put = (key: string, value: unknown, usual: unknown) => {
+    if (value !== usual && value !== null) hash.set(key, String(value))
+  }
+  put('country', settings.country, null)
+  put('method', settings.method, DEFAULTS.method)
+  put('strength', settings.strength, DEFAULTS.strength)
+  put('temperature', settings.temperature, DEFAULTS.temperature)
+  put('seed', settings.seed, DEFAULTS.seed)
+  put('start', settings.prefix, DEFAULTS.prefix)
+  put('merged', settings.merged, false)
+  put('device', settings.device, DEFAULTS.device)
+  put('weight', settings.weight, DEFAULTS.weight)
+  put('lang', settings.language, null)
+  return '#' + hash
+}
+
+/** An unknown version, key or value counts as absent: a link never breaks the page. */
+export function fromHash(hash: string): Settings {
+  const given = new URLSearchParams(hash.replace(/^#/, ''))
+  if (given.get('v') !== VERSION) return { ...DEFAULTS }
+  const oneOf = <T extends string>(key: string, allowed: readonly T[], usual: T): T =>
+    allowed.find((value) => value === given.get(key)) ?? usual
+  const between = (key: string, { min, max }: { min: number; max: number }, usual: number): number => {
+    const value = Number(given.get(key) ?? Number.NaN)
+    return Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : usual
+  }
+  const weight = given.get('weight') ?? ''
+  const isWeight = PROJECTIONS.some((projection) => /^model\.layers\.\d$/.test(weight.replace(`.${projection}`, '')))
+  return {
+    country: COUNTRIES.find((country) => country === given.get('country')) ?? null,
+    method: oneOf('method', METHODS, DEFAULTS.method),
+    strength: between('strength', STRENGTH, DEFAULTS.strength),
+    temperature: between('temperature', TEMPERATURE, DEFAULTS.temperature),
+    seed: Math.round(between('seed', SEED, DEFAULTS.seed)),
+    prefix: (given.get('start') ?? '').slice(0, PREFIX_LENGTH),
+    merged: given.get('merged') === 'true',
+    device: oneOf('device', DEVICES, DEFAULTS.device),
+    weight: isWeight ? weight : DEFAULTS.weight,
+    language: (['en', 'ko'] as const).find((language) => language === given.get('lang')) ?? null,
+  }
+}
