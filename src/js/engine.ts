@@ -69,7 +69,8 @@ async function choose(device: 'auto' | Backend): Promise<Engine> {
   try {
     const gpu = await openDevice()
     const name = gpu.name || 'a GPU without a name'
-    if (device === 'webgpu') return { backend: 'webgpu', reason: 'WebGPU was asked for', device: name }
+    if (device === 'webgpu')
+      return { backend: 'webgpu', reason: 'WebGPU was asked for', device: name }
     if (gpu.software) return cpu(`the only GPU is a software one (${name}): the CPU is faster`)
     return { backend: 'webgpu', reason: 'WebGPU on a real GPU', device: name }
   } catch (error) {

@@ -3,7 +3,13 @@
  *
  * Nothing happens on import; `await init()` comes first.
  */
-export { Adapter, type AdapterModule, type AdapterWarning, type Method, type Spectrum } from './adapter.js'
+export {
+  Adapter,
+  type AdapterModule,
+  type AdapterWarning,
+  type Method,
+  type Spectrum,
+} from './adapter.js'
 export { init, type Backend, type Engine, type InitOptions } from './engine.js'
 export { LokahiError, type ErrorCode } from './errors.js'
 export { Model, type GenerateOptions, type ModelConfig, type ModelOptions } from './model.js'

@@ -6,7 +6,8 @@ import { platform } from './platform.js'
  * (`owner/name[@revision]`), files that were picked or dropped, or bytes by file name. In Node also a
  * path, which begins with `/`, `./` or `../`.
  */
-export type Source = string | URL | readonly File[] | Readonly<Record<string, ArrayBuffer | Uint8Array>>
+export type Source =
+  string | URL | readonly File[] | Readonly<Record<string, ArrayBuffer | Uint8Array>>
 
 export interface Progress {
   status: 'download' | 'done' | 'ready'

@@ -94,8 +94,9 @@ pub async fn greedy_names<B: Backend>(backend: B) {
                 let mut session = model.session(model.context()).unwrap();
                 let mut ids = prefix.ids.clone();
                 let mut next = prefix.ids.clone();
-                while ids.len() < model.context() && !ids.last().is_some_and(|id| end.contains(id))
-                {
+                // One golden name ends at a limit of 26 tokens instead of at its end token.
+                let limit = prefix.ids.len() + 26;
+                while ids.len() < limit && !ids.last().is_some_and(|id| end.contains(id)) {
                     let id = if by_kernel {
                         model.advance_greedy(&mut session, &next).unwrap().await.unwrap()[0] as u32
                     } else {

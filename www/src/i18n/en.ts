@@ -43,22 +43,30 @@ export const en = {
   credit: 'Place names:',
   creditLicence: 'CC BY 4.0',
   invented: 'Names are made up letter by letter; a real one is a coincidence.',
-  cost: (adapter: string, model: string) => ({ strong: `${adapter} numbers did that`, rest: `; the model has ${model}.` }),
+  cost: (adapter: string, model: string) => ({
+    strong: `${adapter} numbers did that`,
+    rest: `; the model has ${model}.`,
+  }),
   costZero: (adapter: string, model: string) => ({
     strong: `${adapter} numbers, times 0`,
     rest: `, change nothing; the model has ${model}.`,
   }),
   costUnknown: '…',
-  costNone: (model: string) => ({ strong: `${model} numbers`, rest: ', and no adapter. Pick a country.' }),
+  costNone: (model: string) => ({
+    strong: `${model} numbers`,
+    rest: ', and no adapter. Pick a country.',
+  }),
   costBar: (percent: string) => `The adapter is ${percent} % of the size of the model.`,
-  announce: (country: string, how: string, examples: string) => `New names, ${country}${how}: ${examples}, and so on.`,
+  announce: (country: string, how: string, examples: string) =>
+    `New names, ${country}${how}: ${examples}, and so on.`,
   announceHow: (method: string, strength: string) => `, ${method}, strength ${strength}`,
 
   inside: 'Inside the adapter',
   weight: 'Weight',
   weightHint: 'The 28 weights that the adapter changes, drawn to scale: height out, width in.',
   layer: (n: number) => `layer ${n}`,
-  weightLabel: (layer: number, projection: string, shape: string) => `Layer ${layer}, ${projection}, ${shape}`,
+  weightLabel: (layer: number, projection: string, shape: string) =>
+    `Layer ${layer}, ${projection}, ${shape}`,
   by: 'by',
   bound: 'bound',
   boundHint: 'what the factors allow',

@@ -33,7 +33,10 @@ export const ko: Messages = {
   credit: '지명:',
   creditLicence: 'CC BY 4.0',
   invented: '이름은 한 글자씩 지어냅니다. 실제 지명과 같다면 우연입니다.',
-  cost: (adapter, model) => ({ strong: `숫자 ${adapter}개가 한 일입니다`, rest: `. 모델에는 ${model}개가 있습니다.` }),
+  cost: (adapter, model) => ({
+    strong: `숫자 ${adapter}개가 한 일입니다`,
+    rest: `. 모델에는 ${model}개가 있습니다.`,
+  }),
   costZero: (adapter, model) => ({
     strong: `숫자 ${adapter}개에 0을 곱하면`,
     rest: ` 아무것도 바뀌지 않습니다. 모델에는 ${model}개가 있습니다.`,
