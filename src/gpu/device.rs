@@ -67,7 +67,10 @@ impl Device {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = instance.request_adapter(&options).await.map_err(device_error)?;
+        // wgpu's own words list the backends that were not compiled in: noise to a visitor.
+        let adapter = instance.request_adapter(&options).await.map_err(|_| Error::Device {
+            reason: "no adapter for WebGPU (natively: for Vulkan) was found".into(),
+        })?;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("lokahi"),

@@ -93,7 +93,7 @@ impl<B: Backend> Model<B> {
             key_value: config.num_key_value_heads,
             size: config.head_dim,
         };
-        if heads.size > 256 || heads.size % 2 != 0 {
+        if heads.size > 256 || !heads.size.is_multiple_of(2) {
             return Err(Error::Unsupported {
                 what: "head_dim".into(),
                 got: heads.size.to_string(),

@@ -17,8 +17,8 @@ use crate::{
 };
 
 enum AnyModel {
-    Cpu(Model<Cpu>),
-    Gpu(Model<Gpu>),
+    Cpu(Box<Model<Cpu>>),
+    Gpu(Box<Model<Gpu>>),
 }
 
 enum AnySession {
@@ -99,7 +99,8 @@ impl CoreModel {
     #[wasm_bindgen(js_name = readOnCpu)]
     pub fn read_on_cpu(folder: &Map, context: Option<usize>) -> JsResult<CoreModel> {
         let checkpoint = Checkpoint::read(&files(folder)?)?;
-        Ok(Self { model: AnyModel::Cpu(Model::new(Cpu::default(), &checkpoint, context)?) })
+        let model = Box::new(Model::new(Cpu::default(), &checkpoint, context)?);
+        Ok(Self { model: AnyModel::Cpu(model) })
     }
 
     /// Reads `config.json` and `model.safetensors`, for a device.
@@ -111,7 +112,8 @@ impl CoreModel {
     ) -> JsResult<CoreModel> {
         let checkpoint = Checkpoint::read(&files(folder)?)?;
         let backend = device.device().backend();
-        Ok(Self { model: AnyModel::Gpu(Model::new(backend, &checkpoint, context)?) })
+        let model = Box::new(Model::new(backend, &checkpoint, context)?);
+        Ok(Self { model: AnyModel::Gpu(model) })
     }
 
     /// The configuration and the number of parameters.

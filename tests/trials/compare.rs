@@ -33,9 +33,9 @@ pub fn difference(got: &[f32], want: &[f64], tolerance: Tolerance) -> Option<Str
     got.iter().zip(want).enumerate().find_map(|(i, (&g, &w))| {
         let allowed = tolerance.absolute + tolerance.relative * w.abs();
         let off = (f64::from(g) - w).abs();
-        // NaN compares false: it is out of every tolerance.
-        (!(off <= allowed))
-            .then(|| format!("element {i}: got {g}, expected {w}, allowed {allowed:e}"))
+        // NaN compares false: it is close to nothing.
+        let close = off <= allowed;
+        (!close).then(|| format!("element {i}: got {g}, expected {w}, allowed {allowed:e}"))
     })
 }
 
