@@ -33,7 +33,8 @@ function inBrowser(...browser) {
   // no-install: both drivers and the test runner are here, nothing needs to be fetched.
   const args = ['test', '--mode', 'no-install', '--headless', ...browser, '--', '--test', 'web']
   run('wasm-pack', args, {
-    WASM_BINDGEN_TEST_TIMEOUT: '300',
+    // Firefox answers a readback late, and the model's tests read once a token.
+    WASM_BINDGEN_TEST_TIMEOUT: '900',
     // wasm-pack builds with the dev profile, then tests with the test profile of Cargo.toml: made
     // alike, they share one build.
     CARGO_PROFILE_DEV_OPT_LEVEL: '2',

@@ -89,7 +89,9 @@ pub async fn greedy_names<B: Backend>(backend: B) {
     for (name, continuations) in &goldens.models {
         activate(&mut model, name);
         for (prefix, want) in goldens.prefixes.iter().zip(continuations) {
-            for by_kernel in [true, false] {
+            // The sampler's own greedy choice has its tests; here it is tried once with a model.
+            let ways = if name == "base" { &[true, false][..] } else { &[true] };
+            for &by_kernel in ways {
                 let mut sampler = Sampler::new(Sampling::default()).unwrap();
                 let mut session = model.session(model.context()).unwrap();
                 let mut ids = prefix.ids.clone();
