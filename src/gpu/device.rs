@@ -68,9 +68,10 @@ impl Device {
             ..Default::default()
         };
         // wgpu's own words list the backends that were not compiled in: noise to a visitor.
-        let adapter = instance.request_adapter(&options).await.map_err(|_| Error::Device {
-            reason: "no adapter for WebGPU (natively: for Vulkan) was found".into(),
-        })?;
+        let adapter = instance
+            .request_adapter(&options)
+            .await
+            .map_err(|_| Error::Device { reason: "no adapter was found for WebGPU".into() })?;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("lokahi"),
