@@ -57,9 +57,11 @@ function packages() {
   const installed = join(root, 'node_modules/.package-lock.json')
   const lock = join(root, 'package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
-  // npm tells the scripts that it runs where it is; started by hand, it is on the path.
-  const npm = process.env.npm_execpath
-  install('the npm packages', npm ? process.execPath : 'npm', [...(npm ? [npm] : []), 'ci'])
+  // npm tells the scripts it starts where it is: on Windows, the command 'npm' is not a program.
+  const npm = process.env.npm_execpath?.endsWith('npm-cli.js')
+    ? [process.execPath, process.env.npm_execpath]
+    : ['npm']
+  install('the npm packages', npm[0], [...npm.slice(1), 'ci'])
 }
 
 /** A command-line tool from crates.io, built into the project's own folder. */
