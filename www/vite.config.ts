@@ -8,7 +8,8 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 const withoutPolicyWhileDeveloping: Plugin = {
   name: 'without-policy-while-developing',
   apply: 'serve',
-  transformIndexHtml: (html) => html.replace(/<meta\s+http-equiv="Content-Security-Policy"[^>]*>/, ''),
+  transformIndexHtml: (html) =>
+    html.replace(/<meta\s+http-equiv="Content-Security-Policy"[^>]*>/, ''),
 }
 
 export default defineConfig({

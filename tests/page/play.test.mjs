@@ -50,7 +50,10 @@ for (const webgpu of [true, false])
       const finnish = await names(page)
       assert.notDeepEqual(finnish, english)
       await page.getByText(/^71\s680 numbers did that$/).waitFor()
-      assert.deepEqual(await page.locator('#names .plain').allTextContents().then(stripped), english)
+      assert.deepEqual(
+        await page.locator('#names .plain').allTextContents().then(stripped),
+        english,
+      )
 
       const strength = page.getByRole('slider', { name: 'Strength' })
       await strength.focus()
@@ -115,8 +118,13 @@ for (const webgpu of [true, false])
       await page.getByRole('textbox', { name: 'Start of the name' }).fill('Ka')
       await settled(page)
       const made = await names(page)
-      assert.ok(made.every((name) => name.startsWith('Ka')), made.join(', '))
-      await page.waitForFunction(() => location.hash.includes('seed=7') && location.hash.includes('start=Ka'))
+      assert.ok(
+        made.every((name) => name.startsWith('Ka')),
+        made.join(', '),
+      )
+      await page.waitForFunction(
+        () => location.hash.includes('seed=7') && location.hash.includes('start=Ka'),
+      )
       const hash = await page.evaluate(() => location.hash)
       await page.reload()
       await settled(page)
@@ -152,7 +160,11 @@ describe('the page itself', () => {
           found.push(texts.currentNode.data)
       return found.join(' ')
     })
-    assert.doesNotMatch(text, /\b(?!GeoNames|LoRA|LoHa|LoKr|WebGPU|gate|down)[A-Za-z]{4,}/, 'no English left over')
+    assert.doesNotMatch(
+      text,
+      /\b(?!GeoNames|LoRA|LoHa|LoKr|WebGPU|gate|down)[A-Za-z]{4,}/,
+      'no English left over',
+    )
     await korean.close()
   })
 
@@ -187,10 +199,11 @@ describe('the page itself', () => {
       await drawn(page)
       const shift = await page.evaluate(
         () =>
-          new Promise((resolve) =>
-            new PerformanceObserver((list) =>
-              resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)),
-            ).observe({ type: 'layout-shift', buffered: true }) ?? setTimeout(resolve, 300, 0),
+          new Promise(
+            (resolve) =>
+              new PerformanceObserver((list) =>
+                resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)),
+              ).observe({ type: 'layout-shift', buffered: true }) ?? setTimeout(resolve, 300, 0),
           ),
       )
       assert.ok(shift < 0.02, `layout shift while loading: ${shift}`)
@@ -225,7 +238,9 @@ describe('the page itself', () => {
     const started = performance.now()
     await page.reload({ waitUntil: 'commit' })
     await page.waitForFunction(() =>
-      [...document.querySelectorAll('#names .name')].some((name) => /\p{L}/u.test(name.textContent)),
+      [...document.querySelectorAll('#names .name')].some((name) =>
+        /\p{L}/u.test(name.textContent),
+      ),
     )
     const milliseconds = performance.now() - started
     console.log(`first name after ${milliseconds.toFixed(0)} ms`)

@@ -8,7 +8,10 @@ const setting = '#v=1&country=fi&method=lokr'
 
 const { url, browser, close } = await open({ webgpu: process.argv.includes('--webgpu') })
 
-async function picture(file, { width, height, colorScheme, locale, hash, fullPage, deviceScaleFactor = 1 }) {
+async function picture(
+  file,
+  { width, height, colorScheme, locale, hash, fullPage, deviceScaleFactor = 1 },
+) {
   const context = await browser.newContext({
     viewport: { width, height },
     deviceScaleFactor,

@@ -16,10 +16,17 @@ export function factorShape(module: Module, name: string): [number, number] | nu
 }
 
 /** LoKr: the blocks of the Kronecker product, stored whole or as two factors. */
-export function blocks(module: Module): { outer: [number, number]; inner: [number, number]; rank: number | null } {
+export function blocks(module: Module): {
+  outer: [number, number]
+  inner: [number, number]
+  rank: number | null
+} {
   const outer =
     factorShape(module, 'w1') ??
-    ([factorShape(module, 'w1_a')?.[0] ?? 1, factorShape(module, 'w1_b')?.[1] ?? 1] as [number, number])
+    ([factorShape(module, 'w1_a')?.[0] ?? 1, factorShape(module, 'w1_b')?.[1] ?? 1] as [
+      number,
+      number,
+    ])
   const a = factorShape(module, 'w2_a')
   const inner: [number, number] = [module.shape[0] / outer[0], module.shape[1] / outer[1]]
   return { outer, inner, rank: a ? a[1] : null }

@@ -7,7 +7,9 @@ const MESSAGES: Record<Language, Messages> = { en, ko }
 const current = $state<{ language: Language }>({ language: 'en' })
 
 export const ofBrowser = (): Language =>
-  (navigator.languages ?? [navigator.language]).find((l) => /^(en|ko)\b/.test(l))?.startsWith('ko') ? 'ko' : 'en'
+  (navigator.languages ?? [navigator.language]).find((l) => /^(en|ko)\b/.test(l))?.startsWith('ko')
+    ? 'ko'
+    : 'en'
 
 export function speak(language: Language): void {
   current.language = language

@@ -25,4 +25,8 @@ export function weightParts(name: string): { layer: number; projection: string }
   return { layer: Number(match?.[1] ?? 0), projection: match?.[2] ?? name }
 }
 
-export const METHOD_NAMES: Record<Method, 'LoRA' | 'LoHa' | 'LoKr'> = { lora: 'LoRA', loha: 'LoHa', lokr: 'LoKr' }
+export const METHOD_NAMES: Record<Method, 'LoRA' | 'LoHa' | 'LoKr'> = {
+  lora: 'LoRA',
+  loha: 'LoHa',
+  lokr: 'LoKr',
+}

@@ -29,6 +29,8 @@ export function measure(
   return METHODS.flatMap((method) => {
     const adapter = adapterOf(country, method)
     const module = adapter?.modules.find((m) => m.name === weight)
-    return adapter && module ? [{ method, adapter, module, spectrum: spectrum(adapter, weight) }] : []
+    return adapter && module
+      ? [{ method, adapter, module, spectrum: spectrum(adapter, weight) }]
+      : []
   })
 }

@@ -2,7 +2,8 @@
 
 const THIN = '\u202f'
 
-export const thousands = (n: number): string => String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, THIN)
+export const thousands = (n: number): string =>
+  String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, THIN)
 
 export const fixed = (n: number, digits: number): string => n.toFixed(digits)
 
@@ -17,4 +18,5 @@ export function short(n: number): string {
 export const superscript = (n: number): string =>
   [...String(n)].map((c) => (c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(c)])).join('')
 
-export const shape = ([out, in_]: readonly [number, number]): string => `${out}${THIN}×${THIN}${in_}`
+export const shape = ([out, in_]: readonly [number, number]): string =>
+  `${out}${THIN}×${THIN}${in_}`

@@ -44,7 +44,9 @@ export class Player {
   runtime = $state.raw<{ backend: 'webgpu' | 'cpu'; reason: string; device: string } | null>(null)
   model = $state.raw<Model | null>(null)
   adapters = $state.raw<ReadonlyMap<string, Adapter>>(new Map())
-  names = $state<Name[]>(Array.from({ length: NAMES }, () => ({ text: '', plain: '', stale: true })))
+  names = $state<Name[]>(
+    Array.from({ length: NAMES }, () => ({ text: '', plain: '', stale: true })),
+  )
   /** median of the list, or null before the first names */
   millisecondsPerName = $state<number | null>(null)
   /** characters of the prefix that the model does not know */
@@ -151,7 +153,11 @@ export class Player {
       return false
     } catch (error) {
       if (isAbort(error)) return true
-      this.failure = { at, code: codeOf(error), message: error instanceof Error ? error.message : String(error) }
+      this.failure = {
+        at,
+        code: codeOf(error),
+        message: error instanceof Error ? error.message : String(error),
+      }
       if (at === 'model') this.phase = 'failed'
       return false
     }
@@ -260,7 +266,9 @@ export class Player {
       this.#applied = state
     }
     const { tokenizer } = model
-    this.unknown = [...new Set(prefix)].filter((c) => tokenizer.decode(tokenizer.encode(c)) !== c).join('')
+    this.unknown = [...new Set(prefix)]
+      .filter((c) => tokenizer.decode(tokenizer.encode(c)) !== c)
+      .join('')
   }
 
   async #generate(i: number): Promise<{ text: string; milliseconds: number }> {

@@ -1,6 +1,14 @@
 /** Everything that a visitor can set, and its form in the URL hash. */
 
-import { COUNTRIES, DEVICES, METHODS, PROJECTIONS, type Country, type Device, type Method } from './choices'
+import {
+  COUNTRIES,
+  DEVICES,
+  METHODS,
+  PROJECTIONS,
+  type Country,
+  type Device,
+  type Method,
+} from './choices'
 
 export interface Settings {
   country: Country | null
@@ -61,12 +69,18 @@ export function fromHash(hash: string): Settings {
   if (given.get('v') !== VERSION) return { ...DEFAULTS }
   const oneOf = <T extends string>(key: string, allowed: readonly T[], usual: T): T =>
     allowed.find((value) => value === given.get(key)) ?? usual
-  const between = (key: string, { min, max }: { min: number; max: number }, usual: number): number => {
+  const between = (
+    key: string,
+    { min, max }: { min: number; max: number },
+    usual: number,
+  ): number => {
     const value = Number(given.get(key) ?? Number.NaN)
     return Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : usual
   }
   const weight = given.get('weight') ?? ''
-  const isWeight = PROJECTIONS.some((projection) => /^model\.layers\.\d$/.test(weight.replace(`.${projection}`, '')))
+  const isWeight = PROJECTIONS.some((projection) =>
+    /^model\.layers\.\d$/.test(weight.replace(`.${projection}`, '')),
+  )
   return {
     country: COUNTRIES.find((country) => country === given.get('country')) ?? null,
     method: oneOf('method', METHODS, DEFAULTS.method),
