@@ -32,7 +32,7 @@ async function picture(
 if (process.argv.includes('--readme')) {
   await picture(path('../../www/readme.png'), {
     width: 1280,
-    height: 900,
+    height: 980,
     colorScheme: 'light',
     locale: 'en',
     hash: setting,

@@ -51,7 +51,7 @@ export const en = {
     strong: `${adapter} numbers, times 0`,
     rest: `, change nothing; the model has ${model}.`,
   }),
-  costUnknown: '…',
+  costLoading: (model: string) => ({ strong: `${model} numbers`, rest: ' in the model.' }),
   costNone: (model: string) => ({
     strong: `${model} numbers`,
     rest: ', and no adapter. Pick a country.',
@@ -71,7 +71,7 @@ export const en = {
   bound: 'bound',
   boundHint: 'what the factors allow',
   numerical: 'numerical',
-  numericalHint: (threshold: string) => `σ above ${threshold}`,
+  numericalHint: (threshold: string) => `σ above ${threshold} σ₁`,
   stable: 'stable',
   stableHint: '‖ΔW‖² / σ₁²',
   entropy: 'entropy',
