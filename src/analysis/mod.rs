@@ -18,6 +18,6 @@ mod spectrum;
 pub use count::{LokrRecipe, ParameterCount, Recipe, TensorShape, count};
 pub use rank::{
     Ranks, default_threshold, energy_share, entropy_rank, frobenius_norm, numerical_rank, ranks,
-    spectral_norm, stable_rank,
+    spectral_norm, stable_rank, threshold_or_default,
 };
 pub use spectrum::singular_values;

@@ -39,11 +39,16 @@ impl Ranks {
 /// [`default_threshold`].
 pub fn ranks(delta: &Delta, threshold: Option<f64>) -> Result<Ranks> {
     let method = delta.method();
-    let threshold = threshold.unwrap_or_else(|| default_threshold(method.shape()));
-    if !threshold.is_finite() || threshold < 0.0 {
-        return Err(Error::argument("threshold", "a finite number of at least 0", threshold));
-    }
+    let threshold = threshold_or_default(threshold, method.shape())?;
     Ok(Ranks::from_spectrum(&singular_values(delta)?, method.rank_bound(), threshold))
+}
+
+/// `threshold` where it is given, at least 0 and finite; else [`default_threshold`] of the shape.
+pub fn threshold_or_default(threshold: Option<f64>, shape: [usize; 2]) -> Result<f64> {
+    match threshold.unwrap_or_else(|| default_threshold(shape)) {
+        threshold if threshold.is_finite() && threshold >= 0.0 => Ok(threshold),
+        other => Err(Error::argument("threshold", "a finite number of at least 0", other)),
+    }
 }
 
 /// `max(out, in) * 2^-23`: below `sigma_1` times this, a singular value of f32 numbers is noise

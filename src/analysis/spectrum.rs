@@ -20,7 +20,7 @@ use nalgebra::DMatrix;
 use crate::{
     Error, Result,
     adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora, Method},
-    tensor::Matrix,
+    tensor::{Matrix, check_finite},
 };
 
 /// Singular values of `dW = scale * f(factors)`, descending, never negative. There are
@@ -117,13 +117,4 @@ fn transposed(name: &str, m: &Matrix) -> Result<DMatrix<f64>> {
     check_finite(name, m.data())?;
     let values = m.data().iter().map(|&v| f64::from(v));
     Ok(DMatrix::from_iterator(m.cols(), m.rows(), values))
-}
-
-fn check_finite(what: &str, values: &[f32]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => {
-            Err(Error::NotFinite { what: what.to_owned(), index, value: values[index].to_string() })
-        }
-    }
 }

@@ -68,8 +68,8 @@ export class Model {
 
   /** Loads `config.json`, `model.safetensors` and, where it is there, `tokenizer.json`. */
   static async fromPretrained(source: Source, options: ModelOptions = {}): Promise<Model> {
-    const backend = options.device ?? engine().backend
-    engine()
+    const chosen = engine()
+    const backend = options.device ?? chosen.backend
     const needed = ['config.json', 'model.safetensors']
     const optional = ['tokenizer.json', 'tokenizer_config.json']
     const folder = await readFolder(source, needed, optional, options)

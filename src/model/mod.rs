@@ -147,7 +147,7 @@ impl<B: Backend> Model<B> {
         Ok(Self {
             backend,
             heads,
-            parameters: checkpoint.tensors.values().map(Tensor::len).sum(),
+            parameters: checkpoint.parameters(),
             embedding,
             linears,
             norms,

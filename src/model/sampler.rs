@@ -3,7 +3,7 @@
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
 
-use crate::{Error, Result};
+use crate::{Error, Result, tensor::check_finite};
 
 /// How to choose the next token.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,23 +51,17 @@ impl Sampler {
 
     /// The next token from logits `[vocabulary]`. Fails where they are not finite.
     pub fn pick(&mut self, logits: &[f32]) -> Result<u32> {
-        if let Some(index) = logits.iter().position(|v| !v.is_finite()) {
-            return Err(Error::NotFinite {
-                what: "logits".into(),
-                index,
-                value: logits[index].to_string(),
-            });
-        }
-        // Most likely first; ties by index, so that the order is the same everywhere.
-        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-        let logit = |id: u32| f64::from(logits[id as usize]);
-        order.sort_unstable_by(|&a, &b| logit(b).total_cmp(&logit(a)).then(a.cmp(&b)));
-        let Some(&best) = order.first() else {
+        check_finite("logits", logits)?;
+        let Some(best) = first_of_largest(logits) else {
             return Err(Error::argument("logits", "at least one number", "none"));
         };
         if self.is_greedy() {
             return Ok(best);
         }
+        // Most likely first; ties by index, so that the order is the same everywhere.
+        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+        let logit = |id: u32| f64::from(logits[id as usize]);
+        order.sort_unstable_by(|&a, &b| logit(b).total_cmp(&logit(a)).then(a.cmp(&b)));
         if self.sampling.top_k > 0 {
             order.truncate(self.sampling.top_k);
         }
@@ -96,6 +90,13 @@ impl Sampler {
         // Rounding may leave a crumb; it belongs to the last one.
         Ok(order[shares.len() - 1])
     }
+}
+
+/// The index of the largest logit, the first where several are equal.
+fn first_of_largest(logits: &[f32]) -> Option<u32> {
+    let later_is_larger =
+        |best: usize, at: usize| if logits[at] > logits[best] { at } else { best };
+    (0..logits.len()).reduce(later_is_larger).map(|at| at as u32)
 }
 
 #[cfg(test)]

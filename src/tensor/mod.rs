@@ -51,6 +51,18 @@ pub struct Tensor {
     data: Data,
 }
 
+/// Fails on the first NaN or infinity, naming the numbers `what`.
+pub fn check_finite(what: &str, numbers: &[f32]) -> Result<()> {
+    match numbers.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NotFinite {
+            what: what.to_owned(),
+            index,
+            value: numbers[index].to_string(),
+        }),
+    }
+}
+
 impl Tensor {
     /// A tensor of `shape`; the length of `data` must be the product of `shape`.
     pub fn new(shape: Vec<usize>, data: Data) -> Result<Self> {
@@ -111,19 +123,13 @@ impl Tensor {
 
     /// Fails on the first NaN or infinity, naming it `what`.
     pub fn check_finite(&self, what: &str) -> Result<()> {
-        let found = match &self.data {
-            Data::F32(v) => v.iter().position(|x| !x.is_finite()),
+        let broken = match &self.data {
+            Data::F32(v) => return check_finite(what, v),
             // All exponent bits set: infinity or NaN.
-            Data::F16(v) => v.iter().position(|x| x & 0x7c00 == 0x7c00),
-            Data::BF16(v) => v.iter().position(|x| x & 0x7f80 == 0x7f80),
+            Data::F16(v) => v.iter().any(|x| x & 0x7c00 == 0x7c00),
+            Data::BF16(v) => v.iter().any(|x| x & 0x7f80 == 0x7f80),
         };
-        match found {
-            None => Ok(()),
-            Some(index) => Err(Error::NotFinite {
-                what: what.to_owned(),
-                index,
-                value: self.to_f32()[index].to_string(),
-            }),
-        }
+        // Only a broken tensor is widened to find its place.
+        if broken { check_finite(what, &self.to_f32()) } else { Ok(()) }
     }
 }

@@ -102,10 +102,7 @@ impl CoreAdapter {
             Error::argument("module", "the name of a module of this adapter", module)
         })?;
         let (shape, bound) = (delta.method().shape(), delta.method().rank_bound());
-        let threshold = threshold.unwrap_or_else(|| analysis::default_threshold(shape));
-        if !(threshold >= 0.0 && threshold.is_finite()) {
-            return Err(Error::argument("threshold", "a number from 0 up", threshold).into());
-        }
+        let threshold = analysis::threshold_or_default(threshold, shape)?;
         let singular_values = analysis::singular_values(delta)?;
         let ranks = Ranks::from_spectrum(&singular_values, bound, threshold);
         plain(&SpectrumInfo {

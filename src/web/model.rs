@@ -11,7 +11,7 @@ use crate::{
     Error,
     backend::Backend,
     cpu::Cpu,
-    format::{Checkpoint, LlamaConfig},
+    format::Checkpoint,
     gpu::Gpu,
     model::{Model, Sampler, Sampling, Session},
 };
@@ -67,7 +67,7 @@ pub struct CoreSampler {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ConfigInfo {
+struct ConfigInfo<'a> {
     architecture: &'static str,
     hidden_size: usize,
     layers: usize,
@@ -79,7 +79,7 @@ struct ConfigInfo {
     context: usize,
     tied_embedding: bool,
     bos_token_id: Option<u32>,
-    eos_token_ids: Vec<u32>,
+    eos_token_ids: &'a [u32],
     parameters: usize,
 }
 
@@ -119,7 +119,6 @@ impl CoreModel {
     /// The configuration and the number of parameters.
     pub fn config(&self) -> JsResult<JsValue> {
         on!(&self.model, model => {
-            let LlamaConfig { bos_token_id, eos_token_ids, .. } = model.config().clone();
             let config = model.config();
             plain(&ConfigInfo {
                 architecture: "LlamaForCausalLM",
@@ -132,8 +131,8 @@ impl CoreModel {
                 vocabulary_size: config.vocab_size,
                 context: model.context(),
                 tied_embedding: config.tie_word_embeddings,
-                bos_token_id,
-                eos_token_ids,
+                bos_token_id: config.bos_token_id,
+                eos_token_ids: &config.eos_token_ids,
                 parameters: model.parameters(),
             })
         })

@@ -2,28 +2,22 @@
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { serve } from '../../scripts/serve.mjs'
+import { chromium as chromiumPath, chromiumArgs } from '../../scripts/tools.mjs'
 
 const built = fileURLToPath(new URL('../../www/dist', import.meta.url))
 
-const usual = [
-  '--headless=new',
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
+// webdriver.json turns WebGPU on, on SwiftShader: the same on every machine.
+const withoutWebGpu = () => [
+  ...chromiumArgs().filter((arg) => !arg.includes('webgpu')),
+  '--disable-features=WebGPU',
 ]
-// SwiftShader: the same WebGPU on every machine, with or without a graphics card.
-const withWebGpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
-const withoutWebGpu = ['--disable-features=WebGPU']
 
-/** The page on a server of its own and a browser with or without WebGPU: { url, browser, close }. */
-export async function open({ webgpu }) {
-  const server = await serve(built, { port: 0 })
+/** A folder on a server of its own and a browser with or without WebGPU: { url, browser, close }. */
+export async function open({ webgpu, folder = built }) {
+  const server = await serve(folder, { port: 0 })
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [...usual, ...(webgpu ? withWebGpu : withoutWebGpu)],
+    executablePath: chromiumPath(),
+    args: webgpu ? chromiumArgs() : withoutWebGpu(),
   })
   return {
     url: server.url,

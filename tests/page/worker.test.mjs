@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
 import { build } from 'vite'
-import { serve } from '../../scripts/serve.mjs'
-import { chromium as chromiumPath, chromiumArgs } from '../../scripts/tools.mjs'
+import { open } from './browser.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
 
@@ -20,8 +18,7 @@ test('a module worker loads the model, swaps an adapter in and names a town', as
     worker: { format: 'es' },
     build: { outDir, emptyOutDir: true, target: 'es2022' },
   })
-  const { url, close } = await serve(outDir, { port: 0 })
-  const browser = await chromium.launch({ executablePath: chromiumPath(), args: chromiumArgs() })
+  const { url, browser, close } = await open({ webgpu: true, folder: outDir })
   try {
     const page = await browser.newPage()
     await page.goto(url)
@@ -32,7 +29,6 @@ test('a module worker loads the model, swaps an adapter in and names a town', as
       { backend: 'webgpu', ...finnish },
     ])
   } finally {
-    await browser.close()
     await close()
   }
 })

@@ -31,6 +31,9 @@ struct Continuation {
     ids: Vec<u32>,
 }
 
+/// How far logits may be from those of transformers and PEFT, or of another way to run.
+const LOGITS: Tolerance = Tolerance { absolute: 1e-3, relative: 0.0 };
+
 fn goldens() -> Goldens {
     serde_json::from_slice(PLACES_NAMES).unwrap()
 }
@@ -58,10 +61,9 @@ async fn check_logits<B: Backend>(model: &mut Model<B>, name: &str, goldens: &Go
     for (i, prefix) in goldens.prefixes.iter().enumerate() {
         let got = model.logits(&prefix.ids).unwrap().await.unwrap();
         let want = widen(&logits.get(&format!("{name}.{i}")).unwrap().to_f32());
-        let tolerance = Tolerance { absolute: 1e-3, relative: 0.0 };
         let what =
             format!("{} logits of {name}.{i}, merged: {}", self::name::<B>(), model.merged());
-        assert_close(&what, &got, &want, tolerance);
+        assert_close(&what, &got, &want, LOGITS);
     }
 }
 
@@ -146,9 +148,8 @@ pub async fn mixing_adds_deltas<B: Backend>(backend: B) {
         model.merge_adapters().unwrap();
         let merged = model.logits(ids).unwrap().await.unwrap();
         model.unmerge_adapters();
-        let tolerance = Tolerance { absolute: 1e-3, relative: 0.0 };
         let what = format!("{} {mix:?}", self::name::<B>());
-        assert_close(&what, &running, &widen(&merged), tolerance);
+        assert_close(&what, &running, &widen(&merged), LOGITS);
         assert!(!mixes.contains(&running), "{what}: as another mix");
         mixes.push(running);
     }

@@ -276,8 +276,7 @@ export class Player {
     const signal = this.#depart('name')
     const known = [...prefix].filter((c) => !this.unknown.includes(c)).join('')
     let text = known
-    let held = performance.now()
-    let working = 0
+    const start = performance.now()
     for await (const piece of this.model!.generate(known, {
       maxTokens: MAX_TOKENS,
       temperature,
@@ -285,16 +284,9 @@ export class Player {
       signal,
     })) {
       text += piece
-      const now = performance.now()
-      if (now - held > 8) {
-        working += now - held
-        await breathe()
-        held = performance.now()
-      }
-      signal.throwIfAborted()
     }
-    working += performance.now() - held
-    return { text: text.trim(), milliseconds: working }
+    const milliseconds = performance.now() - start
+    return { text: text.trim(), milliseconds }
   }
 }
 
