@@ -4,8 +4,8 @@
 //! `dW[u * ok + p, v * in_n + q] = scale * w1[u, v] * w2[p, q]`. A row `x` is read as a matrix
 //! `[im, in_n]`; the code is `S = x w2_b^T` (or `x w2^T`), and `w1` mixes its rows in `up`.
 
-use super::{Method, dot, expect_not_empty, expect_shape, product};
-use crate::{Result, tensor::Matrix};
+use super::{Method, Tucker, dot, expect_not_empty, expect_shape, row_product};
+use crate::{Error, Result, tensor::Matrix};
 
 /// One factor of a Kronecker product.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +41,12 @@ impl KronFactor {
     }
 
     /// The stored parts: `[name]`, or `[name_a, name_b]`.
-    fn tensors(&self, names: [&'static str; 3]) -> Vec<(&'static str, [usize; 2])> {
+    fn tensors(&self, names: [&'static str; 3]) -> Vec<(&'static str, Vec<usize>)> {
         match self {
-            Self::Full(w) => vec![(names[0], w.shape())],
-            Self::LowRank { a, b } => vec![(names[1], a.shape()), (names[2], b.shape())],
+            Self::Full(w) => vec![(names[0], w.shape().to_vec())],
+            Self::LowRank { a, b } => {
+                vec![(names[1], a.shape().to_vec()), (names[2], b.shape().to_vec())]
+            }
         }
     }
 
@@ -55,13 +57,31 @@ impl KronFactor {
         self.low_rank().unwrap_or(rows).min(rows).min(cols)
     }
 
+    /// Element `[i, j]` of the whole matrix.
+    fn at(&self, i: usize, j: usize) -> f64 {
+        match self {
+            Self::Full(w) => w.at(i, j),
+            Self::LowRank { a, b } => (0..a.cols()).map(|k| a.at(i, k) * b.at(k, j)).sum(),
+        }
+    }
+
+    /// Writes row `i` of the whole matrix.
+    fn row(&self, i: usize, row: &mut [f64]) {
+        match self {
+            Self::Full(w) => {
+                row.iter_mut().zip(w.row(i)).for_each(|(y, &v)| *y = f64::from(v));
+            }
+            Self::LowRank { a, b } => row_product((0..a.cols()).map(|k| a.at(i, k)), b, row),
+        }
+    }
+
     /// The whole matrix, row-major.
     #[must_use]
     pub fn materialise(&self) -> Vec<f64> {
-        match self {
-            Self::Full(w) => w.data().iter().map(|&v| f64::from(v)).collect(),
-            Self::LowRank { a, b } => product(a, b),
-        }
+        let [rows, cols] = self.shape();
+        let mut whole = vec![0.0; rows * cols];
+        whole.chunks_exact_mut(cols).enumerate().for_each(|(i, row)| self.row(i, row));
+        whole
     }
 
     fn check(&self, name: &str) -> Result<()> {
@@ -76,11 +96,27 @@ impl KronFactor {
     }
 }
 
+/// How the cells of the product lie in `dW`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KronOrder {
+    /// As the formula says.
+    Plain,
+    /// As PEFT up to 0.21 lays a whole `w2` `[ok, in_n, kernel]` of a Conv1d: the three-dimensional
+    /// product `[ok, ol * in_n, im * kernel]`, read as `[out, in, kernel]` without reordering. The
+    /// weights were trained under it, so it is right for PEFT folders.
+    PeftConv1d {
+        /// Length of the kernel.
+        kernel: usize,
+    },
+}
+
 /// `w1` `[ol, im]` and `w2` `[ok, in_n]`, with `out = ol * ok` and `in = im * in_n`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lokr {
     w1: KronFactor,
     w2: KronFactor,
+    tucker: Option<Tucker>,
+    order: KronOrder,
 }
 
 impl Lokr {
@@ -92,7 +128,36 @@ impl Lokr {
         if let (Some(r1), KronFactor::LowRank { a, .. }) = (w1.low_rank(), &w2) {
             expect_shape("lokr_w2_a", [a.rows(), r1], a.shape())?;
         }
-        Ok(Self { w1, w2 })
+        Ok(Self { w1, w2, tucker: None, order: KronOrder::Plain })
+    }
+
+    /// The Tucker form of a convolution: `lokr_t2` with `lokr_w2_b`, and `w2_a` `[ok, r]` (files
+    /// store it transposed).
+    pub fn tucker(w1: KronFactor, tucker: Tucker, w2_a: Matrix) -> Result<Self> {
+        let w2 = KronFactor::LowRank { a: w2_a, b: tucker.flat() };
+        Ok(Self { tucker: Some(tucker), ..Self::new(w1, w2)? })
+    }
+
+    /// The same factors with their product laid out in another order.
+    pub fn with_order(self, order: KronOrder) -> Result<Self> {
+        if let KronOrder::PeftConv1d { kernel } = order
+            && (kernel == 0 || !self.w2.shape()[1].is_multiple_of(kernel))
+        {
+            return Err(Error::argument("kernel", "a divisor of the columns of w2", kernel));
+        }
+        Ok(Self { order, ..self })
+    }
+
+    /// How the product is laid out.
+    #[must_use]
+    pub fn order(&self) -> KronOrder {
+        self.order
+    }
+
+    /// The Tucker form that the second factor's `b` was made of.
+    #[must_use]
+    pub fn core(&self) -> Option<&Tucker> {
+        self.tucker.as_ref()
     }
 
     /// The first factor `[ol, im]`.
@@ -131,23 +196,38 @@ impl Method for Lokr {
         self.w2.low_rank().or(self.w1.low_rank())
     }
 
-    fn tensors(&self) -> Vec<(&'static str, [usize; 2])> {
+    fn tensors(&self) -> Vec<(&'static str, Vec<usize>)> {
         let mut tensors = self.w1.tensors(["lokr_w1", "lokr_w1_a", "lokr_w1_b"]);
         tensors.extend(self.w2.tensors(["lokr_w2", "lokr_w2_a", "lokr_w2_b"]));
+        if let (Some(tucker), Some(b)) = (&self.tucker, tensors.last_mut()) {
+            b.1 = tucker.b().shape().to_vec();
+            tensors.push(("lokr_t2", tucker.core_shape()));
+        }
         tensors
     }
 
-    /// `rank(w1) * rank(w2)`: a Kronecker product multiplies ranks.
+    /// `rank(w1) * rank(w2)`: a Kronecker product multiplies ranks. Another order of its cells
+    /// bounds nothing but by the shape.
     fn rank_bound(&self) -> usize {
-        self.w1.rank_bound() * self.w2.rank_bound()
+        match self.order {
+            KronOrder::Plain => self.w1.rank_bound() * self.w2.rank_bound(),
+            KronOrder::PeftConv1d { .. } => self.shape().into_iter().min().unwrap_or(0),
+        }
     }
 
+    /// In another order than the plain one there is no shorter code than `x` itself.
     fn code_len(&self) -> usize {
-        let [ok, _] = self.w2.shape();
+        let [ok, in_n] = self.w2.shape();
+        if self.order != KronOrder::Plain {
+            return self.w1.shape()[1] * in_n;
+        }
         self.w1.shape()[1] * self.w2.low_rank().unwrap_or(ok)
     }
 
     fn down(&self, x: &[f64]) -> Vec<f64> {
+        if self.order != KronOrder::Plain {
+            return x.to_vec();
+        }
         let rows = match &self.w2 {
             KronFactor::Full(w) => w,
             KronFactor::LowRank { b, .. } => b,
@@ -157,6 +237,13 @@ impl Method for Lokr {
     }
 
     fn up(&self, z: &[f64]) -> Vec<f64> {
+        if self.order != KronOrder::Plain {
+            let rows = self.materialise();
+            return rows
+                .chunks_exact(z.len())
+                .map(|row| row.iter().zip(z).map(|(a, b)| a * b).sum())
+                .collect();
+        }
         let [ol, im] = self.w1.shape();
         let w1 = self.w1.materialise();
         let width = z.len() / im;
@@ -175,17 +262,29 @@ impl Method for Lokr {
         y
     }
 
-    fn materialise(&self) -> Vec<f64> {
-        let ([_, im], [ok, in_n]) = (self.w1.shape(), self.w2.shape());
-        let (w1, w2) = (self.w1.materialise(), self.w2.materialise());
-        let [out, inputs] = self.shape();
-        let mut dw = Vec::with_capacity(out * inputs);
-        for i in 0..out {
-            for v in 0..im {
-                let left = w1[i / ok * im + v];
-                dw.extend(w2[i % ok * in_n..][..in_n].iter().map(|right| left * right));
+    fn row(&self, i: usize, row: &mut [f64]) {
+        let ([ol, im], [ok, in_n]) = (self.w1.shape(), self.w2.shape());
+        match self.order {
+            KronOrder::Plain => {
+                let mut right = vec![0.0; in_n];
+                self.w2.row(i % ok, &mut right);
+                for (v, part) in row.chunks_exact_mut(in_n).enumerate() {
+                    let left = self.w1.at(i / ok, v);
+                    part.iter_mut().zip(&right).for_each(|(y, w)| *y = left * w);
+                }
+            }
+            KronOrder::PeftConv1d { kernel } => {
+                let width = in_n / kernel;
+                for (j, y) in row.iter_mut().enumerate() {
+                    // Place in the three-dimensional product: [p, u * width + q, v * kernel + k].
+                    let flat = i * im * in_n + j;
+                    let (rest, column) = (flat / (im * kernel), flat % (im * kernel));
+                    let (p, middle) = (rest / (ol * width), rest % (ol * width));
+                    let (u, q) = (middle / width, middle % width);
+                    let (v, k) = (column / kernel, column % kernel);
+                    *y = self.w1.at(u, v) * self.w2.at(p, q * kernel + k);
+                }
             }
         }
-        dw
     }
 }

@@ -1,6 +1,6 @@
 //! LoRA: `dW = scale * B A` (Hu et al. 2021, arXiv 2106.09685; PEFT `tuners/lora/layer.py`).
 
-use super::{Method, dot, expect_not_empty, expect_shape, product};
+use super::{Method, Tucker, dot, expect_not_empty, expect_shape, row_product};
 use crate::{Result, tensor::Matrix};
 
 /// `A` `[r, in]` and `B` `[out, r]`.
@@ -8,6 +8,7 @@ use crate::{Result, tensor::Matrix};
 pub struct Lora {
     a: Matrix,
     b: Matrix,
+    tucker: Option<Tucker>,
 }
 
 impl Lora {
@@ -16,7 +17,18 @@ impl Lora {
         expect_not_empty("lora_A", a.shape())?;
         expect_not_empty("lora_B", b.shape())?;
         expect_shape("lora_B", [b.rows(), a.rows()], b.shape())?;
-        Ok(Self { a, b })
+        Ok(Self { a, b, tucker: None })
+    }
+
+    /// LoCon's Tucker form: `lora_mid` and `lora_down` in the place of `A`, `lora_up` `[out, r]`.
+    pub fn tucker(tucker: Tucker, up: Matrix) -> Result<Self> {
+        Ok(Self { tucker: Some(tucker.clone()), ..Self::new(tucker.flat(), up)? })
+    }
+
+    /// The Tucker form that `A` was made of.
+    #[must_use]
+    pub fn core(&self) -> Option<&Tucker> {
+        self.tucker.as_ref()
     }
 
     /// `lora_A` `[r, in]`.
@@ -47,8 +59,16 @@ impl Method for Lora {
         Some(self.r())
     }
 
-    fn tensors(&self) -> Vec<(&'static str, [usize; 2])> {
-        vec![("lora_A.weight", self.a.shape()), ("lora_B.weight", self.b.shape())]
+    fn tensors(&self) -> Vec<(&'static str, Vec<usize>)> {
+        let b = ("lora_B.weight", self.b.shape().to_vec());
+        match &self.tucker {
+            None => vec![("lora_A.weight", self.a.shape().to_vec()), b],
+            Some(tucker) => vec![
+                ("lora_A.weight", tucker.b().shape().to_vec()),
+                ("lora_mid.weight", tucker.core_shape()),
+                b,
+            ],
+        }
     }
 
     fn rank_bound(&self) -> usize {
@@ -68,7 +88,7 @@ impl Method for Lora {
         (0..self.b.rows()).map(|i| dot(self.b.row(i), z)).collect()
     }
 
-    fn materialise(&self) -> Vec<f64> {
-        product(&self.b, &self.a)
+    fn row(&self, i: usize, row: &mut [f64]) {
+        row_product((0..self.r()).map(|k| self.b.at(i, k)), &self.a, row);
     }
 }

@@ -9,32 +9,42 @@
 //!
 //! To add a method: write `adapter/NAME.rs` with the verbs of [`Method`], add it to [`Factors`].
 
+mod delta;
+mod dora;
 mod factorization;
 mod loha;
 mod lokr;
 mod lora;
+mod tucker;
 
 use std::collections::BTreeMap;
 
+pub use delta::{Delta, Layer, Orientation, merge};
+pub use dora::{Axis, Magnitude};
 pub use factorization::{Convention, factorize};
 pub use loha::Loha;
-pub use lokr::{KronFactor, Lokr};
+pub use lokr::{KronFactor, KronOrder, Lokr};
 pub use lora::Lora;
+pub use tucker::Tucker;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    tensor::{Matrix, Tensor},
+};
 
 /// The verbs that every method answers, in this order in every file.
 pub trait Method {
-    /// Shape of `dW`: `[out, in]`.
+    /// Shape of `dW`: `[out, in]`; a convolution's kernel counts into `in`.
     fn shape(&self) -> [usize; 2];
     /// The inner dimension `r` of the factors; `None` where LoKr keeps both factors whole, since
     /// then no shape tells it.
     fn rank(&self) -> Option<usize>;
-    /// The stored factors by PEFT's names, with their shapes.
-    fn tensors(&self) -> Vec<(&'static str, [usize; 2])>;
+    /// The stored factors by PEFT's names, with their shapes. The core of a Tucker form is
+    /// `[r, r, kernel]`.
+    fn tensors(&self) -> Vec<(&'static str, Vec<usize>)>;
     /// How many numbers the factors hold.
     fn parameters(&self) -> usize {
-        self.tensors().iter().map(|(_, [rows, cols])| rows * cols).sum()
+        self.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
     /// The largest rank that `dW` can have, whatever the values of the factors.
     fn rank_bound(&self) -> usize;
@@ -44,8 +54,18 @@ pub trait Method {
     fn down(&self, x: &[f64]) -> Vec<f64>;
     /// `[out]` numbers from the code of one row; `up(down(x)) = f(factors) x`.
     fn up(&self, z: &[f64]) -> Vec<f64>;
+    /// Writes row `i` of `f(factors)` `[in]`, without the scale. Whole weights of large models do
+    /// not fit in memory as f64; a row does.
+    fn row(&self, i: usize, row: &mut [f64]);
     /// `f(factors)` `[out, in]`, row-major, without the scale.
-    fn materialise(&self) -> Vec<f64>;
+    fn materialise(&self) -> Vec<f64> {
+        let [out, inputs] = self.shape();
+        let mut dw = vec![0.0; out * inputs];
+        for (i, row) in dw.chunks_exact_mut(inputs).enumerate() {
+            self.row(i, row);
+        }
+        dw
+    }
 }
 
 /// The factors of one weight, by method: the registry of methods.
@@ -81,60 +101,27 @@ impl Factors {
     }
 }
 
-/// The change of one weight: `dW = scale * f(factors)`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Delta {
-    /// The trained numbers.
-    pub factors: Factors,
-    /// `r` as configured. Equals [`Method::rank`] where the shapes tell it.
-    pub rank: usize,
-    /// PEFT's `alpha` of this module.
-    pub alpha: f32,
-    /// The one number that multiplies the product: already `alpha / r`, `alpha / sqrt(r)` or 1.
-    pub scale: f32,
-}
-
-impl Delta {
-    /// The method's verbs.
-    #[must_use]
-    pub fn method(&self) -> &dyn Method {
-        self.factors.method()
-    }
-
-    /// `dW` `[out, in]`, row-major, scale included.
-    #[must_use]
-    pub fn materialise(&self) -> Vec<f64> {
-        let mut dw = self.method().materialise();
-        dw.iter_mut().for_each(|v| *v *= f64::from(self.scale));
-        dw
-    }
-
-    /// `dW x` for one row `x` `[in]`, through the code; `[out]`.
-    #[must_use]
-    pub fn apply(&self, x: &[f64]) -> Vec<f64> {
-        let mut y = self.method().up(&self.method().down(x));
-        y.iter_mut().for_each(|v| *v *= f64::from(self.scale));
-        y
-    }
-
-    /// `W + strength * dW` for `weight` `[out, in]`, row-major.
-    pub fn merge(&self, weight: &[f32], strength: f64) -> Result<Vec<f64>> {
-        let shape = self.method().shape();
-        if weight.len() != shape[0] * shape[1] {
-            return Err(Error::shape("weight to merge into", &shape, &[weight.len()]));
-        }
-        let dw = self.materialise();
-        Ok(weight.iter().zip(dw).map(|(&w, d)| f64::from(w) + strength * d).collect())
-    }
-}
-
-/// One adapter file or folder: the deltas of many modules, by module name.
+/// One adapter file or folder: what it does to each part of the base.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Adapter {
     /// Deltas by the module path of the base model, without prefix (`model.layers.0.mlp.up_proj`).
     pub deltas: BTreeMap<String, Delta>,
+    /// Tensors that take the place of the base's, by full name (`classifier.weight`): PEFT's
+    /// `modules_to_save`, trained biases, embeddings saved whole.
+    pub replaced: BTreeMap<String, Tensor>,
+    /// Trained rows of embedding tables, by module path (PEFT's trainable tokens).
+    pub token_rows: BTreeMap<String, TokenRows>,
     /// What the reader had to guess or wants to tell.
     pub warnings: Vec<Warning>,
+}
+
+/// Rows that take the place of rows of an embedding table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenRows {
+    /// Token of each row; no token twice.
+    pub tokens: Vec<usize>,
+    /// `[tokens, width]`.
+    pub rows: Matrix,
 }
 
 impl Adapter {
@@ -173,18 +160,14 @@ pub(crate) fn expect_not_empty(what: &str, shape: [usize; 2]) -> Result<()> {
     Ok(())
 }
 
-/// `a b` for `a` `[n, k]`, `b` `[k, m]`, in f64, row-major.
-pub(crate) fn product(a: &crate::tensor::Matrix, b: &crate::tensor::Matrix) -> Vec<f64> {
-    let mut out = vec![0.0; a.rows() * b.cols()];
-    for (i, row) in out.chunks_exact_mut(b.cols()).enumerate() {
-        for k in 0..a.cols() {
-            let a_ik = a.at(i, k);
-            for (y, &b_kj) in row.iter_mut().zip(b.row(k)) {
-                *y += a_ik * f64::from(b_kj);
-            }
+/// `y = left m` for one row `left` `[k]` and `m` `[k, n]`, in f64.
+pub(crate) fn row_product(left: impl Iterator<Item = f64>, m: &Matrix, y: &mut [f64]) {
+    y.fill(0.0);
+    for (k, left) in left.enumerate() {
+        for (y, &right) in y.iter_mut().zip(m.row(k)) {
+            *y += left * f64::from(right);
         }
     }
-    out
 }
 
 /// Inner product of a factor's row and a vector, in f64.

@@ -49,7 +49,7 @@ async fn net<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
         matrix(heads.qkv(), 2, 4)?,
         matrix(2, WIDTH, 5)?,
     )?;
-    let delta = Delta { factors: Factors::Loha(factors), rank: 2, alpha: 1.0, scale: 0.5 };
+    let delta = Delta::new(Factors::Loha(factors), 2, 1.0, 0.5);
     let delta = backend.delta(&delta)?;
     let x = backend.upload(&noise(6, ROWS * WIDTH))?;
     let norm = backend.upload(&noise(7, WIDTH))?;

@@ -20,7 +20,7 @@ export interface AdapterModule {
   /** The largest rank that the change can have. */
   rankBound: number
   /** The stored factors by PEFT's names. */
-  tensors: { name: string; shape: [number, number] }[]
+  tensors: { name: string; shape: number[] }[]
 }
 
 /** Something that its owner should know of a file. `code` is stable. */

@@ -3,7 +3,11 @@
 //! An error leaves everything as it was.
 
 use super::{Model, linear::Slot};
-use crate::{Error, Result, adapter::Adapter, backend::Backend};
+use crate::{
+    Error, Result,
+    adapter::{Adapter, Delta, Layer},
+    backend::Backend,
+};
 
 /// An adapter that the model holds.
 pub(super) struct Loaded {
@@ -14,12 +18,37 @@ pub(super) struct Loaded {
     pub strength: f32,
 }
 
+/// What the kernels do not run; it can be merged into the weights of a checkpoint.
+fn check_runs(adapter: &Adapter) -> Result<()> {
+    let refuse = |what: &str, got: &str| {
+        Err(Error::Unsupported {
+            what: format!("{what} in a running model"),
+            got: got.to_owned(),
+            supported: "LoRA, LoHa and LoKr on Linear weights; merge it into the base".into(),
+        })
+    };
+    if let Some(name) = adapter.replaced.keys().chain(adapter.token_rows.keys()).next() {
+        return refuse("a weight saved whole", name);
+    }
+    for (module, delta) in &adapter.deltas {
+        match delta {
+            Delta { magnitude: Some(_), .. } => return refuse("DoRA", module),
+            Delta { bias: Some(_), .. } => return refuse("lora_bias", module),
+            Delta { layer: Layer::Linear, .. } => {}
+            Delta { layer: Layer::Embedding, .. } => return refuse("an embedding", module),
+            Delta { layer: Layer::Conv { .. }, .. } => return refuse("a convolution", module),
+        }
+    }
+    Ok(())
+}
+
 impl<B: Backend> Model<B> {
     /// Uploads an adapter under a name. It is not active until [`Model::set_adapters`].
     pub fn load_adapter(&mut self, name: &str, adapter: &Adapter) -> Result<()> {
         if self.adapters.iter().any(|loaded| loaded.name == name) {
             return Err(Error::AdapterExists { name: name.into() });
         }
+        check_runs(adapter)?;
         let mut fits = Vec::new();
         let mut misfit = None;
         for (module, delta) in &adapter.deltas {

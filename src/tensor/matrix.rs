@@ -67,6 +67,12 @@ impl Matrix {
         &self.data[i * self.cols..(i + 1) * self.cols]
     }
 
+    /// The transpose, `[cols, rows]`.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        Self::from_fn(self.cols, self.rows, |i, j| self.data[j * self.cols + i])
+    }
+
     /// Element `[i, j]`, widened to f64: the arithmetic of the definitions is f64.
     #[must_use]
     pub fn at(&self, i: usize, j: usize) -> f64 {

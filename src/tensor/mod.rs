@@ -99,6 +99,37 @@ impl Tensor {
         }
     }
 
+    /// Element at a flat row-major index, widened; exact.
+    #[must_use]
+    pub fn at(&self, index: usize) -> f32 {
+        match &self.data {
+            Data::F32(v) => v[index],
+            Data::F16(v) => f16_to_f32(v[index]),
+            Data::BF16(v) => bf16_to_f32(v[index]),
+        }
+    }
+
+    /// Rounds a number to the dtype, to nearest even, and puts it at a flat index. Returns whether
+    /// the stored number is finite.
+    pub fn set(&mut self, index: usize, value: f64) -> bool {
+        match &mut self.data {
+            Data::F32(v) => {
+                v[index] = value as f32;
+                v[index].is_finite()
+            }
+            Data::F16(v) => {
+                let half = half::f16::from_f64(value);
+                v[index] = half.to_bits();
+                half.is_finite()
+            }
+            Data::BF16(v) => {
+                let half = half::bf16::from_f64(value);
+                v[index] = half.to_bits();
+                half.is_finite()
+            }
+        }
+    }
+
     /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {

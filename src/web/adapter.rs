@@ -35,7 +35,7 @@ struct ModuleInfo<'a> {
 #[derive(Serialize)]
 struct TensorInfo {
     name: &'static str,
-    shape: [usize; 2],
+    shape: Vec<usize>,
 }
 
 #[derive(Serialize)]

@@ -27,7 +27,7 @@ fn rng(seed: u64) -> Pcg32 {
 
 fn delta(factors: Factors, scale: f32) -> Delta {
     let rank = factors.method().rank().unwrap_or(1);
-    Delta { factors, rank, alpha: scale * rank as f32, scale }
+    Delta::new(factors, rank, scale * rank as f32, scale)
 }
 
 /// Random factors of the shapes that `count` promises, found by their PEFT names.

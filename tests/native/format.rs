@@ -1,11 +1,11 @@
 //! Reading adapters and models: the numbers of PEFT, and files made to do harm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lokahi::adapter::{Adapter, Delta, Factors, KronFactor, Loha, Lokr, Lora};
 use lokahi::format::{Checkpoint, Files, LlamaConfig, Tensors, peft};
-use lokahi::tensor::{DType, Matrix};
+use lokahi::tensor::{DType, Matrix, Tensor};
 use lokahi::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ fn deltas_and_merges_are_those_of_peft() {
         .iter()
         .filter(|c| c.file_name().unwrap().to_str().unwrap().starts_with("peft-"))
         .collect();
-    assert!(peft_cases.len() >= 12, "{} cases", peft_cases.len());
+    assert!(peft_cases.len() >= 22, "{} cases", peft_cases.len());
     for case in peft_cases {
         let name = case.file_name().unwrap().to_str().unwrap();
         let files = folder(case);
@@ -82,20 +82,43 @@ fn deltas_and_merges_are_those_of_peft() {
             .iter()
             .filter_map(|n| n.strip_suffix(".delta").map(str::to_owned))
             .collect();
-        let got: Vec<String> = adapter.deltas.keys().cloned().collect();
+        let of_module = |(module, delta): (&String, &Delta)| {
+            let bias = delta.bias.as_ref().map(|_| format!("{module}.bias"));
+            [Some(module.clone()), bias].into_iter().flatten().collect::<Vec<_>>()
+        };
+        let saved = adapter.replaced.keys().map(|n| n.strip_suffix(".weight").unwrap().to_owned());
+        let wanted: BTreeSet<String> = wanted.into_iter().collect();
+        let got: BTreeSet<_> = adapter.deltas.iter().flat_map(of_module).chain(saved).collect();
         assert_eq!(got, wanted, "{name}: modules");
         assert!(!got.is_empty(), "{name}: no modules");
+        // Only its config could tell a GPT-2, and only square weights would need it.
+        let conv1d = name.contains("gpt2");
         for (module, delta) in &adapter.deltas {
             let want = |kind: &str| expected.get(&format!("{module}.{kind}")).unwrap();
-            let shape = expected.shape(&format!("{module}.delta")).unwrap();
-            assert_eq!(delta.method().shape(), shape, "{name}: {module}");
             let what = format!("{name}: {module}");
-            close(&format!("{what}.delta"), &delta.materialise(), &want("delta").to_f32());
-            let weight = base.get(&format!("{module}.weight")).unwrap().to_f32();
-            let merged = delta.merge(&weight, 1.0).unwrap();
-            close(&format!("{what}.merged"), &merged, &want("merged").to_f32());
+            let weight = base.get(&format!("{module}.weight")).unwrap();
+            let merged = delta.merge(&weight, 1.0, conv1d).unwrap();
+            assert_eq!(merged.shape(), want("merged").shape(), "{what}");
+            close(&format!("{what}.merged"), &wide(&merged), &want("merged").to_f32());
+            if delta.magnitude.is_none() && weight.shape()[0] == delta.method().shape()[0] {
+                close(&format!("{what}.delta"), &delta.materialise(), &want("delta").to_f32());
+            }
+            if let Some(bias) = &delta.bias {
+                let dense: Vec<f64> =
+                    bias.iter().map(|&b| f64::from(b) * f64::from(delta.scale)).collect();
+                close(&format!("{what}.bias"), &dense, &want("bias.delta").to_f32());
+            }
+        }
+        for (tensor, saved) in &adapter.replaced {
+            let module = tensor.strip_suffix(".weight").unwrap();
+            let want = expected.get(&format!("{module}.merged")).unwrap();
+            assert_eq!(saved, &want, "{name}: {tensor}");
         }
     }
+}
+
+fn wide(tensor: &Tensor) -> Vec<f64> {
+    tensor.to_f32().into_iter().map(f64::from).collect()
 }
 
 #[test]
@@ -196,7 +219,7 @@ fn matrix(rows: &[&[f32]]) -> Matrix {
 }
 
 fn delta(factors: Factors, rank: usize, alpha: f32) -> Delta {
-    Delta { factors, rank, alpha, scale: alpha / rank as f32 }
+    Delta::new(factors, rank, alpha, alpha / rank as f32)
 }
 
 /// `dW` from the definition, and column by column through the code.
@@ -705,13 +728,13 @@ fn hostile_small_factors_of_a_giant_weight() {
 fn hostile_unknown_suffix() {
     for (suffix, reason) in [
         ("lora_C.weight", "modules_to_save"),
-        ("lora_magnitude_vector", "DoRA"),
-        ("lora_magnitude_vector.default.weight", "DoRA"),
-        ("lora_A.bias", "lora_bias"),
+        ("lora_magnitude_vector", "use_dora"),
+        ("lora_magnitude_vector.default.weight", "use_dora"),
+        ("magnitude", "DoRA"),
+        ("lora_A.bias", "bias of lora_A"),
         ("lora_B.bias", "lora_bias"),
-        ("lora_embedding_A", "embedding"),
-        ("hada_t1", "Tucker"),
-        ("lokr_t2", "Tucker"),
+        ("hada_t1", "LOHA"),
+        ("lokr_t2", "LOKR"),
         ("token_adapter.trainable_tokens_delta", "trainable tokens"),
         ("modules_to_save.weight", "modules_to_save"),
         ("bias", "bias of the base model"),
@@ -734,11 +757,10 @@ fn hostile_unknown_suffix() {
 
 #[test]
 fn hostile_convolution() {
-    refused(
-        lora().with(stored(A, &[2, 3, 1, 1], &[1.; 6])).read(),
-        "UnknownTensor",
-        &[A, "convolution"],
-    );
+    let kernel = lora().with(stored(A, &[2, 3, 1, 1], &[1.; 6]));
+    refused(kernel.read(), "ShapeMismatch", &["l.q", "lora_B", "kernel of ones"]);
+    let kernel = kernel.with(stored(B, &[4, 2, 1, 3], &[1.; 24]));
+    refused(kernel.read(), "ShapeMismatch", &["l.q", "lora_B", "[1, 3]"]);
 }
 
 #[test]
@@ -847,15 +869,36 @@ fn hostile_unsupported_peft_type() {
 fn hostile_dora() {
     refused(
         lora().set("use_dora", json!(true)).read(),
-        "Unsupported",
-        &[CONFIG, "use_dora", "true"],
+        "MissingTensor",
+        &["l.q", "lora_magnitude_vector", "use_dora", CONFIG],
     );
+    let folder = lora().set("lora_bias", json!(true));
+    refused(folder.read(), "MissingTensor", &["l.q", "lora_B", "lora_bias", CONFIG]);
+    let name = A.replace("lora_A.weight", "lora_magnitude_vector");
+    let long = lora().set("use_dora", json!(true)).with(stored(&name, &[9], &[1.; 9]));
+    refused(long.read(), "ShapeMismatch", &[&name, "[9]"]);
+}
+
+#[test]
+fn hostile_two_forms_of_one_module() {
+    let name = |part: &str| A.replace("lora_A.weight", part);
+    let both = lora().with(stored(&name("lora_embedding_A"), &[2, 5], &[1.; 10])).with(stored(
+        &name("lora_embedding_B"),
+        &[4, 2],
+        &[1.; 8],
+    ));
+    refused(both.read(), "UnknownTensor", &["lora_A", "lora_embedding_A", "two forms"]);
+}
+
+#[test]
+fn hostile_saved_module_without_its_tensors() {
+    let folder = lora().set("modules_to_save", json!(["lm_head"]));
+    refused(folder.read(), "MissingTensor", &["lm_head", "modules_to_save"]);
 }
 
 #[test]
 fn hostile_settings_that_change_the_mathematics() {
     for (field, off, on) in [
-        ("lora_bias", json!(false), json!(true)),
         ("bias", json!("none"), json!("all")),
         ("alora_invocation_tokens", json!(null), json!([1, 2])),
         ("arrow_config", json!(null), json!({ "top_k": 3 })),
@@ -867,7 +910,6 @@ fn hostile_settings_that_change_the_mathematics() {
         ("layer_replication", json!(null), json!([[0, 4], [2, 5]])),
         ("target_parameters", json!(null), json!(["experts.up"])),
         ("trainable_token_indices", json!(null), json!([1])),
-        ("modules_to_save", json!([]), json!(["lm_head"])),
         ("init_lora_weights", json!("gaussian"), json!("pissa_niter_4")),
         ("init_lora_weights", json!(true), json!("olora")),
         ("init_lora_weights", json!("eva"), json!("corda")),

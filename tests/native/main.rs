@@ -18,3 +18,4 @@ mod on_cpu;
 mod on_gpu;
 mod refusals;
 mod shaders;
+mod vectors;

@@ -48,7 +48,7 @@ fn right_name_wrong_shape() {
     let (a, b) = (Matrix::from_fn(2, 128, |_, _| 0.1), Matrix::from_fn(65, 2, |_, _| 0.1));
     let factors = Factors::Lora(Lora::new(a, b).unwrap());
     let module = "model.layers.2.self_attn.k_proj";
-    let delta = Delta { factors, rank: 2, alpha: 2.0, scale: 1.0 };
+    let delta = Delta::new(factors, 2, 2.0, 1.0);
     wrong.deltas.insert(module.into(), delta);
     refused("BaseMismatch", module, |model| model.load_adapter("wrong", &wrong));
 }

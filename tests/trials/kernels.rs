@@ -206,7 +206,7 @@ fn lokrs(noise: &mut Noise) -> Vec<Factors> {
 
 /// A delta on some rows of a wider weight, on one token and on several.
 async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors) {
-    let delta = Delta { factors, rank: 1, alpha: 1.0, scale: 0.75 };
+    let delta = Delta::new(factors, 1, 1.0, 0.75);
     let [outputs, inputs] = delta.method().shape();
     let (first_row, strength) = (3, -1.25f32);
     let width = first_row + outputs + 2;
@@ -235,7 +235,7 @@ async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factor
 }
 
 async fn merge<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors) {
-    let delta = Delta { factors, rank: 1, alpha: 1.0, scale: 0.75 };
+    let delta = Delta::new(factors, 1, 1.0, 0.75);
     let [outputs, inputs] = delta.method().shape();
     let (first_row, strength) = (2, 0.5f32);
     let rows = first_row + outputs + 1;
@@ -315,7 +315,7 @@ pub async fn mixed_deltas<B: Backend>(mut backend: B) {
         loha(&mut noise, outputs, inputs, 3),
         lokr(&mut noise, [3, 5, 0], [4, 6, 2]),
     ];
-    let deltas = factors.map(|factors| Delta { factors, rank: 1, alpha: 1.0, scale: 0.5 });
+    let deltas = factors.map(|factors| Delta::new(factors, 1, 1.0, 0.5));
     let strengths = [1.0, -0.5, 2.0f32];
     let [tensor, ..] = noise.tensors(outputs, inputs);
     let weight = backend.weight(&[&tensor]).unwrap();
@@ -417,7 +417,7 @@ pub async fn wide_dispatch<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let (outputs, inputs) = (2101, 2000);
     let factors = lora(&mut Noise::new(17), outputs, inputs, 1);
-    let delta = Delta { factors, rank: 1, alpha: 1.0, scale: 1.0 };
+    let delta = Delta::new(factors, 1, 1.0, 1.0);
     let zeros = Tensor::new(vec![outputs, inputs], Data::F32(vec![0.0; outputs * inputs])).unwrap();
     let weight = backend.weight(&[&zeros]).unwrap();
     let uploaded = backend.delta(&delta).unwrap();

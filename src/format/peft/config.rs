@@ -54,6 +54,12 @@ pub(super) struct Config {
     rank: usize,
     alpha: f64,
     rslora: bool,
+    /// Every module has a DoRA magnitude.
+    pub(super) dora: bool,
+    /// Every module has a bias of `lora_B`.
+    pub(super) lora_bias: bool,
+    /// Modules that the file holds whole, by name or end of path.
+    modules_to_save: Vec<String>,
     ranks: Patterns<usize>,
     alphas: Patterns<f64>,
     targets: Vec<String>,
@@ -82,11 +88,14 @@ impl Config {
             rank: rank(&json, "r")?,
             alpha: json.number(alpha)?.ok_or_else(|| json.bad(alpha, "a number"))?,
             rslora: peft_type == PeftType::Lora && json.flag("use_rslora", false)?,
+            dora: peft_type == PeftType::Lora && json.flag("use_dora", false)?,
+            lora_bias: peft_type == PeftType::Lora && json.flag("lora_bias", false)?,
+            modules_to_save: names(&json, "modules_to_save")?,
             ranks: Patterns::parse(&ranks, |key| rank(&ranks, key))?,
             alphas: Patterns::parse(&alphas, |key| {
                 alphas.number(key)?.ok_or_else(|| alphas.bad(key, "a number"))
             })?,
-            targets: targets(&json)?,
+            targets: names(&json, "target_modules")?,
             unknown: unknown(&json, peft_type),
         })
     }
@@ -99,6 +108,21 @@ impl Config {
         let alpha = self.alphas.get(module).unwrap_or(self.alpha);
         let by = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
         Resolved { rank, alpha, scale: alpha / by }
+    }
+
+    /// Whether a tensor belongs to a module that `modules_to_save` names: the module itself or one
+    /// inside it, at any depth (PEFT `tuners_utils.py:check_target_module_exists`).
+    pub(super) fn saves(&self, tensor: &str) -> bool {
+        self.modules_to_save.iter().any(|name| is_within(tensor, name))
+    }
+
+    /// A name of `modules_to_save` that no tensor belongs to.
+    pub(super) fn unsaved<'a>(
+        &self,
+        saved: impl Iterator<Item = &'a String> + Clone,
+    ) -> Option<&str> {
+        let lost = |name: &&String| !saved.clone().any(|tensor| is_within(tensor, name));
+        self.modules_to_save.iter().find(lost).map(String::as_str)
     }
 
     /// Targets without tensors and fields that nothing here knows.
@@ -163,13 +187,18 @@ impl<T: Copy> Patterns<T> {
     }
 }
 
-/// Names in a `target_modules` list; a text is a regular expression or `all-linear`, and says
-/// nothing that tensors do not.
-fn targets(json: &Object) -> Result<Vec<String>> {
-    let Some(Value::Array(list)) = json.get("target_modules") else { return Ok(Vec::new()) };
+/// Whether the path of a tensor leads through a module of that name.
+fn is_within(tensor: &str, module: &str) -> bool {
+    format!(".{tensor}.").contains(&format!(".{module}."))
+}
+
+/// Names in a list; a text in its place is a regular expression or `all-linear`, and says nothing
+/// that tensors do not.
+fn names(json: &Object, field: &str) -> Result<Vec<String>> {
+    let Some(Value::Array(list)) = json.get(field) else { return Ok(Vec::new()) };
     let name = |v: &Value| v.as_str().map(str::to_owned);
     let names: Option<Vec<String>> = list.iter().map(name).collect();
-    names.ok_or_else(|| json.bad("target_modules", "a list of texts"))
+    names.ok_or_else(|| json.bad(field, "a list of texts"))
 }
 
 fn unsupported(file: &str, field: &str, got: impl ToString, supported: &str) -> Error {
@@ -182,9 +211,7 @@ fn unsupported(file: &str, field: &str, got: impl ToString, supported: &str) -> 
 
 /// Refuses by name what changes the mathematics and is not built here.
 fn refuse(json: &Object) -> Result<()> {
-    const OFF: [&str; 13] = [
-        "use_dora",
-        "lora_bias",
+    const OFF: [&str; 10] = [
         "alora_invocation_tokens",
         "arrow_config",
         "use_bdlora",
@@ -195,7 +222,6 @@ fn refuse(json: &Object) -> Result<()> {
         "layer_replication",
         "target_parameters",
         "trainable_token_indices",
-        "modules_to_save",
     ];
     for field in OFF {
         if let Some(value) = json.get(field).filter(|value| !is_off(value)) {

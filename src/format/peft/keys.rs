@@ -6,6 +6,13 @@
 pub(super) enum Role {
     LoraA,
     LoraB,
+    LoraEmbeddingA,
+    LoraEmbeddingB,
+    /// `lora_B.bias`.
+    LoraBias,
+    LoraMagnitude,
+    HadaT1,
+    HadaT2,
     HadaW1A,
     HadaW1B,
     HadaW2A,
@@ -16,12 +23,18 @@ pub(super) enum Role {
     LokrW2,
     LokrW2A,
     LokrW2B,
+    LokrT2,
 }
 
 /// Every role and how files write it.
-const ROLES: [(Role, &str); 12] = [
+const ROLES: [(Role, &str); 18] = [
     (Role::LoraA, "lora_A"),
     (Role::LoraB, "lora_B"),
+    (Role::LoraEmbeddingA, "lora_embedding_A"),
+    (Role::LoraEmbeddingB, "lora_embedding_B"),
+    (Role::LoraMagnitude, "lora_magnitude_vector"),
+    (Role::HadaT1, "hada_t1"),
+    (Role::HadaT2, "hada_t2"),
     (Role::HadaW1A, "hada_w1_a"),
     (Role::HadaW1B, "hada_w1_b"),
     (Role::HadaW2A, "hada_w2_a"),
@@ -32,6 +45,7 @@ const ROLES: [(Role, &str); 12] = [
     (Role::LokrW2, "lokr_w2"),
     (Role::LokrW2A, "lokr_w2_a"),
     (Role::LokrW2B, "lokr_w2_b"),
+    (Role::LokrT2, "lokr_t2"),
 ];
 
 impl Role {
@@ -41,14 +55,18 @@ impl Role {
 
     /// The name as files write it.
     pub(super) fn name(self) -> &'static str {
-        ROLES.iter().find(|(role, _)| *role == self).map_or("", |(_, name)| name)
+        // The bias belongs to `lora_B`; its tail tells it from the weight.
+        let role = if self == Self::LoraBias { Self::LoraB } else { self };
+        ROLES.iter().find(|(known, _)| *known == role).map_or("", |(_, name)| name)
     }
 
     /// PEFT's name of the method that has this factor.
     pub(super) fn method(self) -> &'static str {
         match self {
-            Self::LoraA | Self::LoraB => "LORA",
+            Self::LoraA | Self::LoraB | Self::LoraEmbeddingA | Self::LoraEmbeddingB => "LORA",
+            Self::LoraBias | Self::LoraMagnitude => "LORA",
             Self::HadaW1A | Self::HadaW1B | Self::HadaW2A | Self::HadaW2B => "LOHA",
+            Self::HadaT1 | Self::HadaT2 => "LOHA",
             _ => "LOKR",
         }
     }
@@ -83,9 +101,15 @@ pub(super) fn parse(name: &str) -> Result<Key, String> {
         Some((at, Role::parse(segments.get(at)?)?))
     };
     let last = segments.last().copied();
+    let is_bias = last == Some("bias");
     let found = role_at(1)
-        .or_else(|| role_at(2).filter(|_| last != Some("bias")))
-        .or_else(|| role_at(3).filter(|_| last == Some("weight")));
+        .or_else(|| role_at(2).filter(|(_, role)| !is_bias || *role == Role::LoraB))
+        .or_else(|| role_at(3).filter(|_| matches!(last, Some("weight" | "bias"))));
+    let found = match found {
+        Some((at, Role::LoraB)) if is_bias => Some((at, Role::LoraBias)),
+        Some(_) if is_bias => None,
+        found => found,
+    };
     let Some((at, role)) = found else { return Err(refusal(&segments)) };
     Ok(Key {
         stem: segments[..at].join("."),
@@ -94,44 +118,41 @@ pub(super) fn parse(name: &str) -> Result<Key, String> {
     })
 }
 
-/// Why a tensor that is no factor of a Linear weight cannot be used.
+/// Why a tensor that is no factor cannot be used.
 fn refusal(segments: &[&str]) -> String {
     let last = segments.last().copied().unwrap_or_default();
     // The suffixes that may have `.weight`, an adapter's name or both behind them.
     let tail = &segments[segments.len().saturating_sub(3)..];
     let has = |names: &[&str]| tail.iter().any(|s| names.contains(s));
     let inside = |names: &[&str]| segments.iter().any(|s| names.contains(s));
-    if has(&["lora_magnitude_vector", "magnitude", "dora_scale"]) {
-        return "a DoRA magnitude; DoRA is not supported yet".into();
+    if has(&["magnitude", "dora_scale"]) {
+        return "a DoRA magnitude by a name that PEFT does not use; not supported yet".into();
     }
-    if has(&["lora_embedding_A", "lora_embedding_B"]) {
-        return "an adapter of an embedding; only Linear weights are supported yet".into();
-    }
-    if has(&["hada_t1", "hada_t2", "lokr_t1", "lokr_t2"]) {
-        return "the core of a Tucker form, for convolutions; not supported yet".into();
+    if has(&["lokr_t1"]) {
+        return "a core that neither PEFT nor LyCORIS reads".into();
     }
     if has(&["trainable_tokens_delta"]) {
         return "trained rows of an embedding (trainable tokens); not supported yet".into();
     }
     if inside(&["modules_to_save"]) {
-        return "a whole module saved with the adapter (modules_to_save); not supported yet".into();
+        return "a whole module that modules_to_save of the config does not name".into();
     }
     if has(&["lora_A", "lora_B"]) {
-        return "a bias of a factor (lora_bias); not supported yet".into();
+        return "a bias of lora_A, which PEFT does not have".into();
     }
     if has(&["lora_down", "lora_up", "lora_mid", "alpha"]) {
         return "a name of kohya or LyCORIS files; not supported yet in a PEFT folder".into();
     }
     let token_table = ["embed_tokens", "lm_head", "wte", "word_embeddings"];
     if last == "weight" && segments.iter().any(|s| token_table.contains(s)) {
-        return "an embedding or output head saved whole with the adapter; not supported yet"
+        return "an embedding or output head saved whole, but modules_to_save does not name it"
             .into();
     }
     if last == "bias" {
         return "a trained bias of the base model; not supported yet".into();
     }
     if last == "weight" {
-        return "a weight saved whole with the adapter (modules_to_save); not supported yet".into();
+        return "a weight saved whole, but modules_to_save does not name it".into();
     }
     let known: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
     format!("no suffix that is known; known are {}", known.join(", "))
