@@ -7,9 +7,11 @@
 
 mod checkpoint;
 mod files;
+pub mod gguf;
 mod json;
 mod llama;
 mod look;
+mod numbers;
 pub mod peft;
 mod safetensors;
 

@@ -14,6 +14,7 @@ mod trials;
 mod analysis;
 mod comparer;
 mod format;
+mod gguf;
 mod on_cpu;
 mod on_gpu;
 mod refusals;
