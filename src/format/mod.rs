@@ -11,6 +11,7 @@ pub mod gguf;
 mod json;
 mod llama;
 mod look;
+mod module;
 mod numbers;
 pub mod peft;
 mod safetensors;

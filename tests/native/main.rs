@@ -15,6 +15,7 @@ mod analysis;
 mod comparer;
 mod format;
 mod gguf;
+mod gguf_lora;
 mod on_cpu;
 mod on_gpu;
 mod refusals;

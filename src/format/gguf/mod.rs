@@ -7,7 +7,10 @@
 mod cursor;
 mod header;
 mod kind;
+pub mod lora;
 mod metadata;
+pub mod names;
+pub mod rope_order;
 mod value;
 mod write;
 
