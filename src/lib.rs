@@ -12,7 +12,7 @@
 //! | [`tensor`] | shapes, dtypes, 16-bit numbers to f32 |
 //! | [`adapter`] | the mathematics of each method; no files, no GPU |
 //! | [`analysis`] | parameter counts, rank bounds, spectra and measured ranks |
-//! | [`mod@format`] | bytes to [`adapter::Adapter`]: safetensors, PEFT folders |
+//! | [`mod@format`] | bytes to [`adapter::Adapter`]: safetensors, PEFT folders, GGUF |
 //! | [`backend`] | the trait that [`cpu`] and [`gpu`] implement |
 //! | [`model`] | small transformers, written once over a backend |
 //! | `web` | the wasm-bindgen skin (wasm only) |

@@ -7,9 +7,12 @@
 
 mod checkpoint;
 mod files;
+pub mod gguf;
 mod json;
 mod llama;
 mod look;
+mod module;
+mod numbers;
 pub mod peft;
 mod safetensors;
 

@@ -10,7 +10,8 @@ use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use super::json::Strict;
 use super::look::{impostor, short};
-use crate::tensor::{Data, Tensor};
+use super::numbers::from_le_bytes;
+use crate::tensor::{DType, Data, Tensor};
 use crate::{Error, Result};
 
 /// The longest header that is read, in bytes; the limit of the reference reader.
@@ -95,19 +96,19 @@ impl<'a> Tensors<'a> {
     fn numbers(&self, name: &str, info: &TensorInfo) -> Result<Data> {
         let (start, end) = info.data_offsets;
         let bytes = self.data.get(start..end).unwrap_or(&[]);
-        let halves = || bytes.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect();
-        match info.dtype {
-            Dtype::F32 => {
-                Ok(Data::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()))
+        let dtype = match info.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            other => {
+                return Err(Error::Unsupported {
+                    what: format!("{}: dtype of tensor {name}", self.file),
+                    got: format!("{other:?}"),
+                    supported: "F32, F16, BF16".into(),
+                });
             }
-            Dtype::F16 => Ok(Data::F16(halves())),
-            Dtype::BF16 => Ok(Data::BF16(halves())),
-            other => Err(Error::Unsupported {
-                what: format!("{}: dtype of tensor {name}", self.file),
-                got: format!("{other:?}"),
-                supported: "F32, F16, BF16".into(),
-            }),
-        }
+        };
+        Ok(from_le_bytes(dtype, bytes))
     }
 }
 

@@ -14,6 +14,8 @@ mod trials;
 mod analysis;
 mod comparer;
 mod format;
+mod gguf;
+mod gguf_lora;
 mod on_cpu;
 mod on_gpu;
 mod refusals;

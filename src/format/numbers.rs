@@ -1,0 +1,36 @@
+//! Stored numbers to little-endian bytes and back: the order of every file that is read here.
+
+use crate::tensor::{DType, Data, bf16_to_f32, f16_to_f32};
+
+/// The numbers in `bytes`; what does not fill a whole number at the end is left out.
+pub(super) fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Data {
+    let halves = || bytes.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect();
+    match dtype {
+        DType::F32 => {
+            Data::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
+        }
+        DType::F16 => Data::F16(halves()),
+        DType::BF16 => Data::BF16(halves()),
+    }
+}
+
+/// Appends the numbers to `out`.
+pub(super) fn append_le_bytes(data: &Data, out: &mut Vec<u8>) {
+    match data {
+        Data::F32(v) => out.extend(v.iter().flat_map(|x| x.to_le_bytes())),
+        Data::F16(v) | Data::BF16(v) => out.extend(v.iter().flat_map(|x| x.to_le_bytes())),
+    }
+}
+
+/// The numbers as `dtype` where it holds all of them exactly, else as they are.
+pub(super) fn narrow(numbers: &[f32], dtype: DType) -> Data {
+    let exact = |bits: fn(f32) -> u16, value: fn(u16) -> f32| -> Option<Vec<u16>> {
+        numbers.iter().map(|&x| Some(bits(x)).filter(|&h| value(h) == x)).collect()
+    };
+    let halves = match dtype {
+        DType::F32 => None,
+        DType::F16 => exact(|x| half::f16::from_f32(x).to_bits(), f16_to_f32).map(Data::F16),
+        DType::BF16 => exact(|x| half::bf16::from_f32(x).to_bits(), bf16_to_f32).map(Data::BF16),
+    };
+    halves.unwrap_or_else(|| Data::F32(numbers.to_vec()))
+}
