@@ -116,7 +116,7 @@ fn delta(out: usize, inputs: usize, rank: usize, scale: f32) -> Delta {
     let a = Matrix::from_fn(rank, inputs, |i, j| (i * inputs + j) as f32 * 0.25 - 1.0);
     let b = Matrix::from_fn(out, rank, |i, j| (i * rank + j) as f32 * 0.5 - 3.0);
     let factors = Factors::Lora(Lora::new(a, b).unwrap());
-    Delta { factors, rank, alpha: scale * rank as f32, scale }
+    Delta::new(factors, rank, scale * rank as f32, scale)
 }
 
 const UP: &str = "model.layers.0.mlp.up_proj";
@@ -479,6 +479,13 @@ fn what_llama_cpp_cannot_apply_is_not_written() {
     ] {
         refused(write(&one(module, delta(3, 4, 2, 1.0))), "Unsupported", &[module, "Linear"]);
     }
+    let mut dora = delta(3, 4, 2, 1.0);
+    dora.bias = Some(vec![1.0; 3]);
+    refused(write(&one(UP, dora)), "Unsupported", &[UP, "plain LoRA"]);
+    let mut saved = one(UP, delta(3, 4, 2, 1.0));
+    let whole = Tensor::new(vec![1], Data::F32(vec![1.0])).unwrap();
+    saved.replaced.insert("score.weight".into(), whole);
+    refused(write(&saved), "Unsupported", &["score.weight", "whole"]);
     // llama.cpp#9065: a tied head is no tensor there.
     let head = one("lm_head", delta(3, 4, 2, 1.0));
     refused(write(&head), "Unsupported", &["lm_head", "tied"]);

@@ -8,9 +8,6 @@ use crate::adapter::Warning;
 use crate::format::json::{Object, is_off, show};
 use crate::{Error, Result};
 
-/// Ranks above this are no ranks: `r * r` must fit 32 bits.
-pub(super) const MAX_RANK: usize = 65_535;
-
 /// A method that PEFT has and this crate reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PeftType {
@@ -155,7 +152,7 @@ impl Config {
     }
 }
 
-/// A rank: LoKr with whole factors never uses its size, so it may be larger than [`MAX_RANK`].
+/// A rank: LoKr with whole factors never uses its size, so it may be larger than it could be for a factor.
 fn rank(json: &Object, field: &str) -> Result<usize> {
     json.need_count(field, 1, 1_000_000_000)
 }

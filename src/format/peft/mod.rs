@@ -10,9 +10,10 @@ mod keys;
 
 use std::collections::BTreeMap;
 
-use config::{Config, MAX_RANK, Resolved};
+use config::{Config, Resolved};
 use keys::{Key, Role};
 
+use super::module::{MAX_RANK, at, check_size};
 use super::{Files, Tensors};
 use crate::adapter::{
     Adapter, Axis, Delta, Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Magnitude,
@@ -166,7 +167,7 @@ impl ModuleReader<'_> {
             }
             (a, b, layer(kernel))
         };
-        self.check_size(&[b.rows(), a.cols()])?;
+        check_size(self.module, &[b.rows(), a.cols()])?;
         Ok((Factors::Lora(Lora::new(a, b).map_err(|e| self.at(e))?), layer))
     }
 
@@ -174,7 +175,7 @@ impl ModuleReader<'_> {
         let (w1_a, w1_b) = (self.matrix(Role::HadaW1A)?, self.matrix(Role::HadaW1B)?);
         let (w2_a, w2_b) = (self.matrix(Role::HadaW2A)?, self.matrix(Role::HadaW2B)?);
         if !self.group.contains_key(&Role::HadaT1) && !self.group.contains_key(&Role::HadaT2) {
-            self.check_size(&[w1_a.rows(), w1_b.cols()])?;
+            check_size(self.module, &[w1_a.rows(), w1_b.cols()])?;
             let loha = Loha::new(w1_a, w1_b, w2_a, w2_b).map_err(|e| self.at(e))?;
             return Ok((Factors::Loha(loha), Layer::Linear));
         }
@@ -198,7 +199,7 @@ impl ModuleReader<'_> {
             return Ok((Factors::Lokr(lokr), Layer::Conv { kernel }));
         }
         let (w2, kernel) = self.kron_factor([Role::LokrW2, Role::LokrW2A, Role::LokrW2B])?;
-        self.check_size(&[w1.shape(), w2.shape()].concat())?;
+        check_size(self.module, &[w1.shape(), w2.shape()].concat())?;
         let mut lokr = Lokr::new(w1, w2).map_err(|e| self.at(e))?;
         if let [kernel] = *kernel {
             lokr = lokr.with_order(KronOrder::PeftConv1d { kernel })?;
@@ -257,7 +258,7 @@ impl ModuleReader<'_> {
     fn tucker(&self, role: Role, b: Matrix, out: usize) -> Result<(Tucker, Vec<usize>)> {
         let (core, kernel) = self.kernel_matrix(role)?;
         let size = kernel.iter().product();
-        self.check_size(&[out, b.cols(), size])?;
+        check_size(self.module, &[out, b.cols(), size])?;
         Ok((Tucker::new(core, b, size).map_err(|e| self.at(e))?, kernel))
     }
 
@@ -314,19 +315,6 @@ impl ModuleReader<'_> {
         }
     }
 
-    /// Small factors can claim a `dW` that no memory holds; `dims` multiply to its size.
-    fn check_size(&self, dims: &[usize]) -> Result<()> {
-        let product = |n: u32, &d: &usize| n.checked_mul(u32::try_from(d).ok()?);
-        if dims.iter().try_fold(1, product).is_some() {
-            return Ok(());
-        }
-        Err(Error::ShapeMismatch {
-            what: format!("module {}", self.module),
-            expected: "a weight of less than 2^32 numbers".into(),
-            got: format!("a product of {dims:?}"),
-        })
-    }
-
     /// The tensors must have the rank that the config gives this module.
     fn check_rank(&self, got: Option<usize>, r: usize) -> Result<()> {
         match got {
@@ -339,15 +327,7 @@ impl ModuleReader<'_> {
         }
     }
 
-    /// Adds the module to an error of the mathematics, which knows only factors.
     fn at(&self, error: Error) -> Error {
-        match error {
-            Error::ShapeMismatch { what, expected, got } => Error::ShapeMismatch {
-                what: format!("module {}: {what}", self.module),
-                expected,
-                got,
-            },
-            other => other,
-        }
+        at(self.module, error)
     }
 }

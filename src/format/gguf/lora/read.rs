@@ -73,7 +73,7 @@ fn read_rows(file: &Gguf<'_>, rows: Rows) -> Result<Adapter> {
         // llama.cpp reads an alpha of 0 as none.
         let alpha = if alpha == 0.0 { rank as f32 } else { alpha };
         let (factors, scale) = (Factors::Lora(lora), scale(alpha, rank));
-        adapter.deltas.insert(module, Delta { factors, rank, alpha, scale });
+        adapter.deltas.insert(module, Delta::new(factors, rank, alpha, scale));
     }
     if let Rows::Transformers(heads) = rows {
         check_heads(&adapter, architecture, heads)?;

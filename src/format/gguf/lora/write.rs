@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     A, ALPHA, ARCHITECTURE, B, SIGNS, check_architecture, check_heads, is_linear, reorder, scale,
 };
-use crate::adapter::{Adapter, Delta, Factors, Lora};
+use crate::adapter::{Adapter, Delta, Factors, Layer, Lora};
 use crate::format::gguf::rope_order::{self, Heads, is_reordered};
 use crate::format::gguf::{Metadata, names};
 use crate::format::module::at;
@@ -30,6 +30,13 @@ pub struct Base<'a> {
 pub fn write(adapter: &Adapter, base: &Base<'_>, dtype: DType) -> Result<Vec<u8>> {
     check_architecture("the base model", base.architecture)?;
     check_heads(adapter, base.architecture, base.heads)?;
+    if let Some(name) = adapter.replaced.keys().chain(adapter.token_rows.keys()).next() {
+        return Err(Error::Unsupported {
+            what: format!("{name} in a GGUF adapter"),
+            got: "a weight saved whole".into(),
+            supported: "factors of LoRA".into(),
+        });
+    }
     if adapter.deltas.is_empty() {
         return Err(Error::argument("adapter", "at least one module", "none"));
     }
@@ -67,6 +74,9 @@ fn writable<'a>(module: &str, delta: &'a Delta, base: &Base<'_>) -> Result<(Stri
     let Factors::Lora(lora) = &delta.factors else {
         return Err(refuse(delta.factors.name(), "LoRA"));
     };
+    if delta.magnitude.is_some() || delta.bias.is_some() || delta.layer != Layer::Linear {
+        return Err(refuse("DoRA, a bias or a layer that is not Linear", "plain LoRA"));
+    }
     if module == "lm_head" && base.tie_word_embeddings {
         return Err(refuse("an output head that is tied to the embeddings", "a head of its own"));
     }
