@@ -39,7 +39,8 @@ pub struct TensorInfo {
 pub enum Progress {
     /// The header was whole.
     Done(Header),
-    /// The header goes on: it takes at least so many of the first bytes.
+    /// The header goes on: it takes at least so many of the first bytes. Each call begins anew, so
+    /// it is better to bring more, such as twice the bytes before.
     More(u64),
 }
 
