@@ -1,10 +1,7 @@
 //! The change of one weight, and how it is merged into it.
 
 use super::{Axis, Factors, Magnitude, Method, dora::gain};
-use crate::{
-    Error, Result,
-    tensor::{DType, Tensor},
-};
+use crate::{Error, Result, tensor::Tensor};
 
 /// The kind of layer that a delta changes: how its weight is shaped.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,9 +35,6 @@ pub struct Delta {
     pub magnitude: Option<Magnitude>,
     /// PEFT's `lora_bias` `[out]`: `scale * bias` is added to the bias of the layer.
     pub bias: Option<Vec<f32>>,
-    /// How the file stores the factors. They are f32 here; writers keep the dtype where it holds
-    /// them exactly.
-    pub dtype: DType,
 }
 
 /// How a base stores a weight, against the `[out, in]` of a delta.
@@ -56,8 +50,7 @@ impl Delta {
     /// The delta of a Linear weight, without magnitude or bias.
     #[must_use]
     pub fn new(factors: Factors, rank: usize, alpha: f32, scale: f32) -> Self {
-        let (layer, magnitude, bias, dtype) = (Layer::Linear, None, None, DType::F32);
-        Self { factors, rank, alpha, scale, layer, magnitude, bias, dtype }
+        Self { factors, rank, alpha, scale, layer: Layer::Linear, magnitude: None, bias: None }
     }
 
     /// The method's verbs.
@@ -212,16 +205,21 @@ impl<'a> Run<'a> {
         match &self.delta.magnitude {
             None => sum.iter_mut().zip(row).for_each(|(y, d)| *y += self.strength * *d),
             Some(magnitude) => {
-                let squares =
-                    || row.iter().enumerate().map(|(j, d)| (base(i, j) + d).powi(2)).sum();
-                let of_row = match magnitude.axis {
-                    Axis::Out => gain(magnitude.values[i], squares()),
-                    Axis::In => 1.0,
-                };
+                row.iter_mut().enumerate().for_each(|(j, d)| *d += base(i, j));
                 let kernel = self.delta.kernel_size();
-                for (j, (y, d)) in sum.iter_mut().zip(row.iter()).enumerate() {
-                    let gain = self.columns.get(j / kernel).copied().unwrap_or(of_row);
-                    *y += self.strength * (gain * (base(i, j) + d) - base(i, j));
+                match magnitude.axis {
+                    Axis::Out => {
+                        let gain = gain(magnitude.values[i], row.iter().map(|v| v * v).sum());
+                        row.iter_mut().for_each(|v| *v *= gain);
+                    }
+                    Axis::In => {
+                        row.iter_mut()
+                            .enumerate()
+                            .for_each(|(j, v)| *v *= self.columns[j / kernel]);
+                    }
+                }
+                for (j, (y, v)) in sum.iter_mut().zip(row.iter()).enumerate() {
+                    *y += self.strength * (v - base(i, j));
                 }
             }
         }

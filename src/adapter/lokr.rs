@@ -102,8 +102,9 @@ pub enum KronOrder {
     /// As the formula says.
     Plain,
     /// As PEFT up to 0.21 lays a whole `w2` `[ok, in_n, kernel]` of a Conv1d: the three-dimensional
-    /// product `[ok, ol * in_n, im * kernel]`, read as `[out, in, kernel]` without reordering. The
-    /// weights were trained under it, so it is right for PEFT folders.
+    /// product `[ok, ol * in_n, im * kernel]`, read as `[out, in, kernel]` without reordering. So
+    /// output `(u, p)` of the formula stands at `(p, u)` and input `(v, q, k)` at `(q, v, k)`; ranks
+    /// and spectrum stay. The weights were trained under it: it is right for PEFT folders.
     PeftConv1d {
         /// Length of the kernel.
         kernel: usize,
@@ -152,6 +153,24 @@ impl Lokr {
     #[must_use]
     pub fn order(&self) -> KronOrder {
         self.order
+    }
+
+    /// Where row `u` of `w1` and row `p` of `w2` meet among the outputs.
+    fn output(&self, u: usize, p: usize) -> usize {
+        match self.order {
+            KronOrder::Plain => u * self.w2.shape()[0] + p,
+            KronOrder::PeftConv1d { .. } => p * self.w1.shape()[0] + u,
+        }
+    }
+
+    /// Where column `v` of `w1` and column `q` of `w2` meet among the inputs.
+    fn input(&self, v: usize, q: usize) -> usize {
+        match self.order {
+            KronOrder::Plain => v * self.w2.shape()[1] + q,
+            KronOrder::PeftConv1d { kernel } => {
+                (q / kernel * self.w1.shape()[1] + v) * kernel + q % kernel
+            }
+        }
     }
 
     /// The Tucker form that the second factor's `b` was made of.
@@ -206,57 +225,43 @@ impl Method for Lokr {
         tensors
     }
 
-    /// `rank(w1) * rank(w2)`: a Kronecker product multiplies ranks. Another order of its cells
-    /// bounds nothing but by the shape.
+    /// `rank(w1) * rank(w2)`: a Kronecker product multiplies ranks.
     fn rank_bound(&self) -> usize {
-        match self.order {
-            KronOrder::Plain => self.w1.rank_bound() * self.w2.rank_bound(),
-            KronOrder::PeftConv1d { .. } => self.shape().into_iter().min().unwrap_or(0),
-        }
+        self.w1.rank_bound() * self.w2.rank_bound()
     }
 
-    /// In another order than the plain one there is no shorter code than `x` itself.
     fn code_len(&self) -> usize {
-        let [ok, in_n] = self.w2.shape();
-        if self.order != KronOrder::Plain {
-            return self.w1.shape()[1] * in_n;
-        }
+        let [ok, _] = self.w2.shape();
         self.w1.shape()[1] * self.w2.low_rank().unwrap_or(ok)
     }
 
     fn down(&self, x: &[f64]) -> Vec<f64> {
-        if self.order != KronOrder::Plain {
-            return x.to_vec();
-        }
         let rows = match &self.w2 {
             KronFactor::Full(w) => w,
             KronFactor::LowRank { b, .. } => b,
         };
-        let segments = x.chunks_exact(rows.cols());
-        segments.flat_map(|segment| (0..rows.rows()).map(|k| dot(rows.row(k), segment))).collect()
+        let mut z = Vec::with_capacity(self.code_len());
+        for v in 0..self.w1.shape()[1] {
+            let part: Vec<f64> = (0..rows.cols()).map(|q| x[self.input(v, q)]).collect();
+            z.extend((0..rows.rows()).map(|k| dot(rows.row(k), &part)));
+        }
+        z
     }
 
     fn up(&self, z: &[f64]) -> Vec<f64> {
-        if self.order != KronOrder::Plain {
-            let rows = self.materialise();
-            return rows
-                .chunks_exact(z.len())
-                .map(|row| row.iter().zip(z).map(|(a, b)| a * b).sum())
-                .collect();
-        }
         let [ol, im] = self.w1.shape();
         let w1 = self.w1.materialise();
         let width = z.len() / im;
-        let mut y = Vec::with_capacity(self.shape()[0]);
+        let mut y = vec![0.0; self.shape()[0]];
         for u in 0..ol {
             let mixed: Vec<f64> = (0..width)
                 .map(|k| (0..im).map(|v| w1[u * im + v] * z[v * width + k]).sum())
                 .collect();
-            match &self.w2 {
-                KronFactor::Full(_) => y.extend(mixed),
-                KronFactor::LowRank { a, .. } => {
-                    y.extend((0..a.rows()).map(|p| dot(a.row(p), &mixed)));
-                }
+            for p in 0..self.w2.shape()[0] {
+                y[self.output(u, p)] = match &self.w2 {
+                    KronFactor::Full(_) => mixed[p],
+                    KronFactor::LowRank { a, .. } => dot(a.row(p), &mixed),
+                };
             }
         }
         y
@@ -264,27 +269,15 @@ impl Method for Lokr {
 
     fn row(&self, i: usize, row: &mut [f64]) {
         let ([ol, im], [ok, in_n]) = (self.w1.shape(), self.w2.shape());
-        match self.order {
-            KronOrder::Plain => {
-                let mut right = vec![0.0; in_n];
-                self.w2.row(i % ok, &mut right);
-                for (v, part) in row.chunks_exact_mut(in_n).enumerate() {
-                    let left = self.w1.at(i / ok, v);
-                    part.iter_mut().zip(&right).for_each(|(y, w)| *y = left * w);
-                }
-            }
-            KronOrder::PeftConv1d { kernel } => {
-                let width = in_n / kernel;
-                for (j, y) in row.iter_mut().enumerate() {
-                    // Place in the three-dimensional product: [p, u * width + q, v * kernel + k].
-                    let flat = i * im * in_n + j;
-                    let (rest, column) = (flat / (im * kernel), flat % (im * kernel));
-                    let (p, middle) = (rest / (ol * width), rest % (ol * width));
-                    let (u, q) = (middle / width, middle % width);
-                    let (v, k) = (column / kernel, column % kernel);
-                    *y = self.w1.at(u, v) * self.w2.at(p, q * kernel + k);
-                }
-            }
+        let (u, p) = match self.order {
+            KronOrder::Plain => (i / ok, i % ok),
+            KronOrder::PeftConv1d { .. } => (i % ol, i / ol),
+        };
+        let mut right = vec![0.0; in_n];
+        self.w2.row(p, &mut right);
+        for v in 0..im {
+            let left = self.w1.at(u, v);
+            right.iter().enumerate().for_each(|(q, w)| row[self.input(v, q)] = left * w);
         }
     }
 }

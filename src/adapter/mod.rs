@@ -107,21 +107,10 @@ pub struct Adapter {
     /// Deltas by the module path of the base model, without prefix (`model.layers.0.mlp.up_proj`).
     pub deltas: BTreeMap<String, Delta>,
     /// Tensors that take the place of the base's, by full name (`classifier.weight`): PEFT's
-    /// `modules_to_save`, trained biases, embeddings saved whole.
+    /// `modules_to_save`.
     pub replaced: BTreeMap<String, Tensor>,
-    /// Trained rows of embedding tables, by module path (PEFT's trainable tokens).
-    pub token_rows: BTreeMap<String, TokenRows>,
     /// What the reader had to guess or wants to tell.
     pub warnings: Vec<Warning>,
-}
-
-/// Rows that take the place of rows of an embedding table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TokenRows {
-    /// Token of each row; no token twice.
-    pub tokens: Vec<usize>,
-    /// `[tokens, width]`.
-    pub rows: Matrix,
 }
 
 impl Adapter {

@@ -1,8 +1,11 @@
 //! The Tucker form of a convolution's factor: a small core that holds the kernel, between two
 //! matrices (FedPara, proposition 3; LyCORIS `use_tucker`, PEFT `use_effective_conv2d`).
 
-use super::{expect_not_empty, expect_shape};
-use crate::{Result, tensor::Matrix};
+use super::expect_not_empty;
+use crate::{Error, Result, tensor::Matrix};
+
+/// Two small tensors can claim a product that no memory holds; those of real layers have millions.
+const MAX_FLAT: usize = 1 << 26;
 
 /// The core `[r, s, kernel]` and the matrix `b` `[s, in]` behind it. Together they are one factor
 /// `[r, in * kernel]`: `f[i, q * kernel + k] = sum over j of core[i, j, k] b[j, q]`.
@@ -20,7 +23,22 @@ impl Tucker {
     pub fn new(core: Matrix, b: Matrix, kernel: usize) -> Result<Self> {
         expect_not_empty("core", core.shape())?;
         expect_not_empty("factor behind the core", b.shape())?;
-        expect_shape("core", [core.rows(), b.rows() * kernel], core.shape())?;
+        // By division: a product of two lengths from a file may not fit 32 bits.
+        if core.cols().checked_rem(kernel) != Some(0) || core.cols() / kernel != b.rows() {
+            return Err(Error::ShapeMismatch {
+                what: "core".into(),
+                expected: format!("[r, {}, {kernel}]", b.rows()),
+                got: format!("{} numbers in each of {} rows", core.cols(), core.rows()),
+            });
+        }
+        let flat = [core.rows(), b.cols(), kernel];
+        if flat.iter().try_fold(1, |n: usize, &d| n.checked_mul(d)).is_none_or(|n| n > MAX_FLAT) {
+            return Err(Error::ShapeMismatch {
+                what: "core and the factor behind it".into(),
+                expected: format!("a product of at most {MAX_FLAT} numbers"),
+                got: format!("{flat:?}"),
+            });
+        }
         Ok(Self { core, b, kernel })
     }
 

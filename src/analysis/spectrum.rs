@@ -26,6 +26,8 @@ use crate::{
 /// Singular values of `dW = scale * f(factors)`, descending, never negative. There are
 /// [`Method::rank_bound`] of them; the rest of the `min(out, in)` are zero and not listed.
 ///
+/// A DoRA magnitude needs the base and is left out.
+///
 /// Refuses factors or a scale that are not finite.
 pub fn singular_values(delta: &Delta) -> Result<Vec<f64>> {
     check_finite("scale", &[delta.scale])?;

@@ -6,17 +6,33 @@ use crate::{Error, Result};
 /// Ranks above this are no ranks: `r * r` must fit 32 bits.
 pub(super) const MAX_RANK: usize = 65_535;
 
-/// A factor: two dimensions, all numbers finite. `name` is that of the tensor.
+/// A factor of two dimensions. `name` is that of the tensor.
 pub(super) fn factor(name: &str, tensor: &Tensor) -> Result<Matrix> {
-    let &[rows, cols] = tensor.shape() else {
-        return Err(Error::ShapeMismatch {
-            what: format!("tensor {name}"),
-            expected: "two dimensions".into(),
-            got: format!("{:?}", tensor.shape()),
-        });
+    match kernel_factor(name, tensor)? {
+        (matrix, kernel) if kernel.is_empty() => Ok(matrix),
+        _ => Err(misshapen(name, "two dimensions", tensor)),
+    }
+}
+
+/// A factor `[rows, columns, kernel...]` as a matrix `[rows, columns * kernel]`, and its kernel;
+/// all numbers are finite.
+pub(super) fn kernel_factor(name: &str, tensor: &Tensor) -> Result<(Matrix, Vec<usize>)> {
+    let &[rows, _, ref kernel @ ..] = tensor.shape() else {
+        return Err(misshapen(name, "two dimensions or more", tensor));
     };
+    // Without rows nothing bounds the columns; the methods refuse such a factor.
+    let columns = tensor.len().checked_div(rows).unwrap_or(0);
     tensor.check_finite(&format!("tensor {name}"))?;
-    Matrix::new(rows, cols, tensor.to_f32())
+    let matrix = Matrix::new(rows, columns, tensor.to_f32())?;
+    Ok((matrix, kernel.to_vec()))
+}
+
+fn misshapen(name: &str, expected: &str, tensor: &Tensor) -> Error {
+    Error::ShapeMismatch {
+        what: format!("tensor {name}"),
+        expected: expected.to_owned(),
+        got: format!("{:?}", tensor.shape()),
+    }
 }
 
 /// Small factors can claim a `dW` that no memory holds; `dims` multiply to its size.

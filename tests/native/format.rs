@@ -1,12 +1,13 @@
 //! Reading adapters and models: the numbers of PEFT, and files made to do harm.
 
+use crate::refused::refused;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use lokahi::Result;
 use lokahi::adapter::{Adapter, Delta, Factors, KronFactor, Loha, Lokr, Lora};
 use lokahi::format::{Checkpoint, Files, LlamaConfig, Tensors, peft};
 use lokahi::tensor::{DType, Matrix, Tensor};
-use lokahi::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
@@ -397,18 +398,6 @@ fn read_model(model: impl Into<Vec<u8>>) -> Result<Adapter> {
 /// Reads sound tensors with other bytes for the config.
 fn read_config(config: impl Into<Vec<u8>>) -> Result<Adapter> {
     read(config.into(), safetensors_file(&lora().tensors))
-}
-
-/// The refusal must be of this kind, and its message must name the place.
-#[track_caller]
-fn refused<T: std::fmt::Debug>(result: Result<T>, code: &str, names: &[&str]) -> Error {
-    let error = result.expect_err("this was read without an error");
-    let text = error.to_string();
-    assert_eq!(error.code(), code, "{text}");
-    for name in names {
-        assert!(text.contains(name), "no {name:?} in: {text}");
-    }
-    error
 }
 
 #[test]
@@ -888,6 +877,15 @@ fn hostile_two_forms_of_one_module() {
         &[1.; 8],
     ));
     refused(both.read(), "UnknownTensor", &["lora_A", "lora_embedding_A", "two forms"]);
+}
+
+#[test]
+fn hostile_saved_module_twice() {
+    let head = |prefix: &str| stored(&format!("{prefix}lm_head.weight"), &[1], &[1.]);
+    let folder = lora().set("modules_to_save", json!(["lm_head"])).with(head(""));
+    assert_eq!(folder.read().unwrap().replaced.len(), 1);
+    let twice = folder.with(head("base_model.model."));
+    refused(twice.read(), "UnknownTensor", &["lm_head.weight", "second tensor"]);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! GGUF files: the bytes of the specification, the files of gguf-py, and files made to do harm.
 
+use crate::refused::refused;
 use std::collections::BTreeMap;
 
+use lokahi::Result;
 use lokahi::format::gguf::{Elements, GgmlType, Gguf, Header, Metadata, Progress, Value, write};
 use lokahi::tensor::{Data, Tensor};
-use lokahi::{Error, Result};
 
 const FILE: &str = "m.gguf";
 
@@ -63,18 +64,6 @@ fn with_entry(key: &str, code: u32, value: &[u8]) -> Vec<u8> {
 
 fn with_infos(infos: &[Vec<u8>], data: usize) -> Vec<u8> {
     file(&[], infos, &vec![0; data])
-}
-
-/// The refusal must be of this kind, and its message must name the place.
-#[track_caller]
-fn refused<T>(result: Result<T>, code: &str, names: &[&str]) -> Error {
-    let Err(error) = result else { panic!("this was read without an error") };
-    let message = error.to_string();
-    assert_eq!(error.code(), code, "{message}");
-    for name in names {
-        assert!(message.contains(name), "no {name:?} in: {message}");
-    }
-    error
 }
 
 /// A small file: one setting, an F32 matrix and an F16 vector behind it.

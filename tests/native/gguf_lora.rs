@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::refused::refused;
 use crate::trials::fixtures::{CASES, PLACES_ADAPTERS, files};
+use lokahi::Result;
 use lokahi::adapter::{Adapter, Delta, Factors, Lora};
 use lokahi::format::gguf::lora::{self, Base};
 use lokahi::format::gguf::rope_order::{Heads, from_transformers, to_transformers};
 use lokahi::format::gguf::{Elements, GgmlType, Gguf, Metadata, write};
 use lokahi::format::peft;
 use lokahi::tensor::{DType, Data, Matrix, Tensor};
-use lokahi::{Error, Result};
 
 const HEADS: Heads = Heads { query: 4, key_value: 2 };
 const LLAMA: Base<'_> = Base { architecture: "llama", heads: HEADS, tie_word_embeddings: true };
@@ -41,17 +42,6 @@ fn same_deltas(got: &Adapter, want: &Adapter) {
             assert!((g - w).abs() <= 1e-6 * largest, "{module}: {g} for {w}");
         }
     }
-}
-
-#[track_caller]
-fn refused<T>(result: Result<T>, code: &str, names: &[&str]) -> Error {
-    let Err(error) = result else { panic!("this was read without an error") };
-    let message = error.to_string();
-    assert_eq!(error.code(), code, "{message}");
-    for name in names {
-        assert!(message.contains(name), "no {name:?} in: {message}");
-    }
-    error
 }
 
 #[test]

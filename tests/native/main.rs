@@ -19,5 +19,6 @@ mod gguf_lora;
 mod on_cpu;
 mod on_gpu;
 mod refusals;
+mod refused;
 mod shaders;
 mod vectors;

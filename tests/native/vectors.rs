@@ -1,7 +1,7 @@
 //! Small adapters worked out by hand, and run in PEFT 0.21: every number is exact.
 
 use lokahi::adapter::{
-    Axis, Delta, Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Magnitude, Tucker,
+    Axis, Delta, Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Magnitude, Tucker, merge,
 };
 use lokahi::tensor::{DType, Data, Matrix, Tensor};
 
@@ -153,10 +153,64 @@ fn lokr_conv1d_in_both_orders() {
     let peft = delta(lokr.with_order(KronOrder::PeftConv1d { kernel: 2 }).unwrap());
     let want = [plain[0], plain[2], plain[1], plain[3]].concat();
     equal(&peft.materialise(), &want);
-    // Its code is no code, but the product is the same.
     let x = [1., -2., 0.5, 3.];
     let dot = |row: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
     equal(&peft.apply(&x), &want.chunks(4).map(dot).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_order_of_peft_is_the_three_dimensional_product_read_through() {
+    let (ol, im, ok, width, kernel) = (2, 3, 5, 2, 4);
+    let number = |seed: usize| ((seed * 37 + 11) % 23) as f32 - 11.0;
+    let w1 = Matrix::from_fn(ol, im, |i, j| number(i * im + j));
+    let w2 = Matrix::from_fn(ok, width * kernel, |i, j| number(100 + i * width * kernel + j));
+    // torch.kron of [1, ol, im] and [ok, width, kernel], row-major.
+    let mut want = Vec::new();
+    for p in 0..ok {
+        for (u, q) in (0..ol).flat_map(|u| (0..width).map(move |q| (u, q))) {
+            for (v, k) in (0..im).flat_map(|v| (0..kernel).map(move |k| (v, k))) {
+                want.push(w1.at(u, v) * w2.at(p, q * kernel + k));
+            }
+        }
+    }
+    let lokr = Lokr::new(KronFactor::Full(w1), KronFactor::Full(w2)).unwrap();
+    let peft = lokr.clone().with_order(KronOrder::PeftConv1d { kernel }).unwrap();
+    let [plain, peft] = [lokr, peft].map(|lokr| Delta::new(Factors::Lokr(lokr), 1, 1.0, 1.0));
+    equal(&peft.materialise(), &want);
+    assert_ne!(plain.materialise(), want);
+    let x: Vec<f64> = (0..im * width * kernel).map(|j| f64::from(number(j))).collect();
+    let dot = |row: &[f64]| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>();
+    equal(&peft.apply(&x), &want.chunks(x.len()).map(dot).collect::<Vec<_>>());
+}
+
+#[test]
+fn hostile_core_claims_gigabytes() {
+    // A hundred thousand numbers each, ten thousand million multiplied out.
+    let long = |rows, cols| Matrix::new(rows, cols, vec![1.0; rows * cols]).unwrap();
+    let error = Tucker::new(long(100_000, 1), long(1, 100_000), 1).unwrap_err();
+    assert_eq!(error.code(), "ShapeMismatch");
+    assert!(error.to_string().contains("100000"), "{error}");
+    // A kernel that only a wrapped product of lengths would fit.
+    for kernel in [0, 2, 65_536] {
+        let error = Tucker::new(long(1, 65_536), long(65_537, 1), kernel).unwrap_err();
+        assert!(error.to_string().contains("65537"), "{error}");
+    }
+}
+
+#[test]
+fn deltas_of_one_weight_do_not_see_each_other() {
+    let base = weight(&[2, 2], &[3., 4., 0., 5.]);
+    let mut dora = lora(matrix([[0., 1.]]), matrix([[0.], [-2.]]), 1.0);
+    dora.magnitude = Some(Magnitude { values: vec![10., 6.], axis: Axis::Out });
+    let plain = lora(matrix([[1., 0.]]), matrix([[1.], [2.]]), 1.0);
+    // Half of [3, 4; 0, 1] from the DoRA, twice [1, 0; 2, 0] from the other.
+    let want = [3. + 1.5 + 2., 4. + 2., 4., 5. + 0.5];
+    for deltas in [[(&dora, 0.5), (&plain, 2.0)], [(&plain, 2.0), (&dora, 0.5)]] {
+        equal(&numbers(&merge(&base, &deltas, false).unwrap()), &want);
+    }
+    let other = lora(matrix([[1., 0., 0.]]), matrix([[1.]]), 1.0);
+    let error = merge(&base, &[(&plain, 1.0), (&other, 1.0)], false).unwrap_err();
+    assert_eq!(error.code(), "ShapeMismatch");
 }
 
 #[test]

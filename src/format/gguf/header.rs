@@ -8,7 +8,7 @@ use super::cursor::{Cursor, Step, Stop};
 use super::{GgmlType, Metadata, Value};
 use crate::format::look::{impostor, short};
 use crate::format::numbers::from_le_bytes;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 /// ggml's tensors have at most four dimensions.
@@ -67,12 +67,8 @@ impl Header {
     /// A tensor in its stored dtype (F32, F16 or BF16) from the bytes of its range.
     pub fn tensor(&self, name: &str, bytes: &[u8]) -> Result<Tensor> {
         let info = self.readable(name)?;
-        let dtype = match info.kind {
-            GgmlType::F32 => DType::F32,
-            GgmlType::F16 => DType::F16,
-            GgmlType::BF16 => DType::BF16,
-            _ => return Err(self.unsupported(name, info, "F32, F16, BF16")),
-        };
+        let dtype =
+            info.kind.dtype().ok_or_else(|| self.unsupported(name, info, "F32, F16, BF16"))?;
         Tensor::new(info.shape.clone(), from_le_bytes(dtype, bytes))
     }
 

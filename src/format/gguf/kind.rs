@@ -1,5 +1,7 @@
 //! How the numbers of a tensor are stored: ggml's types.
 
+use crate::tensor::DType;
+
 /// A ggml tensor type. Quantised types store a row in blocks, each with its own scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GgmlType {
@@ -57,6 +59,16 @@ const TYPES: [(u32, GgmlType, u64, u64); 32] = [
     (41, GgmlType::Other("Q1_0"), 128, 18),
 ];
 
+impl From<DType> for GgmlType {
+    fn from(dtype: DType) -> Self {
+        match dtype {
+            DType::F32 => Self::F32,
+            DType::F16 => Self::F16,
+            DType::BF16 => Self::BF16,
+        }
+    }
+}
+
 impl GgmlType {
     /// The type of this number in a file.
     pub(super) fn from_id(id: u32) -> Option<Self> {
@@ -75,13 +87,23 @@ impl GgmlType {
         (elements, bytes)
     }
 
+    /// The dtype of numbers that are not quantised.
+    pub(super) fn dtype(self) -> Option<DType> {
+        match self {
+            Self::F32 => Some(DType::F32),
+            Self::F16 => Some(DType::F16),
+            Self::BF16 => Some(DType::BF16),
+            _ => None,
+        }
+    }
+
     /// The name as ggml writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::F32 => "F32",
-            Self::F16 => "F16",
-            Self::BF16 => "BF16",
+            Self::F32 => DType::F32.name(),
+            Self::F16 => DType::F16.name(),
+            Self::BF16 => DType::BF16.name(),
             Self::Q4_0 => "Q4_0",
             Self::Q4_1 => "Q4_1",
             Self::Q8_0 => "Q8_0",

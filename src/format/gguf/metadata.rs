@@ -115,8 +115,7 @@ impl Metadata {
         expected: &str,
         get: impl FnOnce(&'a Elements) -> Option<T>,
     ) -> Result<Option<T>> {
-        let Some(value) = self.values.get(key) else { return Ok(None) };
-        value.scalar().and_then(get).map(Some).ok_or_else(|| self.bad(key, expected))
+        self.get(key, expected, |value| value.scalar().and_then(get))
     }
 
     fn array<'a, T>(
@@ -125,8 +124,17 @@ impl Metadata {
         expected: &str,
         get: impl FnOnce(&'a Elements) -> Option<T>,
     ) -> Result<Option<T>> {
+        self.get(key, expected, |value| value.array().and_then(get))
+    }
+
+    fn get<'a, T>(
+        &'a self,
+        key: &str,
+        expected: &str,
+        get: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>> {
         let Some(value) = self.values.get(key) else { return Ok(None) };
-        value.array().and_then(get).map(Some).ok_or_else(|| self.bad(key, expected))
+        get(value).map(Some).ok_or_else(|| self.bad(key, expected))
     }
 
     /// Every tensor begins at a multiple of this many bytes: 32 where the file does not say.

@@ -6,7 +6,7 @@ use super::header::MAX_DIMENSIONS;
 use super::value::write_text;
 use super::{GgmlType, Metadata};
 use crate::format::numbers::append_le_bytes;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 /// llama.cpp keeps a tensor name in 64 bytes, with a zero behind it.
@@ -54,20 +54,12 @@ fn write_info(name: &str, tensor: &Tensor, offset: u64, out: &mut Vec<u8>) -> Re
     write_text(name, out);
     out.extend(dimensions.to_le_bytes());
     out.extend(tensor.shape().iter().rev().flat_map(|&d| (d as u64).to_le_bytes()));
-    out.extend(kind(tensor).id().to_le_bytes());
+    out.extend(GgmlType::from(tensor.dtype()).id().to_le_bytes());
     out.extend(offset.to_le_bytes());
     Ok(())
 }
 
-fn kind(tensor: &Tensor) -> GgmlType {
-    match tensor.dtype() {
-        DType::F32 => GgmlType::F32,
-        DType::F16 => GgmlType::F16,
-        DType::BF16 => GgmlType::BF16,
-    }
-}
-
 /// Bytes of the numbers. Each of them is in memory, so this cannot overflow.
 fn size(tensor: &Tensor) -> u64 {
-    tensor.len() as u64 * kind(tensor).block().1
+    tensor.len() as u64 * GgmlType::from(tensor.dtype()).block().1
 }

@@ -152,7 +152,7 @@ impl Config {
     }
 }
 
-/// A rank: LoKr with whole factors never uses its size, so it may be larger than it could be for a factor.
+/// A rank: LoKr with whole factors never uses its size, so it may be larger than any factor's.
 fn rank(json: &Object, field: &str) -> Result<usize> {
     json.need_count(field, 1, 1_000_000_000)
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use config::{Config, Resolved};
 use keys::{Key, Role};
 
-use super::module::{MAX_RANK, at, check_size};
+use super::module::{MAX_RANK, at, check_size, factor, kernel_factor};
 use super::{Files, Tensors};
 use crate::adapter::{
     Adapter, Axis, Delta, Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Magnitude,
@@ -36,7 +36,7 @@ pub fn read(files: &Files<'_>) -> Result<Adapter> {
         deltas.insert(module, delta);
     }
     warnings.extend(config.warnings(deltas.keys()));
-    Ok(Adapter { deltas, replaced, warnings, ..Adapter::default() })
+    Ok(Adapter { deltas, replaced, warnings })
 }
 
 /// The tensors of one module, by what they are.
@@ -62,7 +62,10 @@ fn sort(tensors: &Tensors<'_>, config: &Config) -> Result<Sorted> {
             Err(_) if config.saves(&tensor) => {
                 let saved = tensors.get(&tensor)?;
                 saved.check_finite(&format!("tensor {tensor}"))?;
-                replaced.insert(keys::module(&tensor).0, saved);
+                let name = keys::module(&tensor).0;
+                if replaced.insert(name.clone(), saved).is_some() {
+                    return Err(refuse(format!("a second tensor for {name}")));
+                }
                 continue;
             }
             Err(reason) => return Err(refuse(reason)),
@@ -179,8 +182,8 @@ impl ModuleReader<'_> {
             let loha = Loha::new(w1_a, w1_b, w2_a, w2_b).map_err(|e| self.at(e))?;
             return Ok((Factors::Loha(loha), Layer::Linear));
         }
-        let (first, kernel) = self.tucker(Role::HadaT1, w1_b, w1_a.cols())?;
-        let (second, other) = self.tucker(Role::HadaT2, w2_b, w2_a.cols())?;
+        let (first, kernel) = self.tucker(Role::HadaT1, w1_b, &[w1_a.cols()], 1)?;
+        let (second, other) = self.tucker(Role::HadaT2, w2_b, &[w2_a.cols()], 1)?;
         if kernel != other {
             return Err(Error::shape(format!("module {}: hada_t2", self.module), &kernel, &other));
         }
@@ -193,8 +196,8 @@ impl ModuleReader<'_> {
         let (w1, _) = self.kron_factor([Role::LokrW1, Role::LokrW1A, Role::LokrW1B])?;
         if self.group.contains_key(&Role::LokrT2) {
             let (a, b) = (self.matrix(Role::LokrW2A)?, self.matrix(Role::LokrW2B)?);
-            let (tucker, kernel) =
-                self.tucker(Role::LokrT2, b, a.cols().saturating_mul(w1.shape()[0]))?;
+            let [ol, im] = w1.shape();
+            let (tucker, kernel) = self.tucker(Role::LokrT2, b, &[ol, a.cols()], im)?;
             let lokr = Lokr::tucker(w1, tucker, a.transposed()).map_err(|e| self.at(e))?;
             return Ok((Factors::Lokr(lokr), Layer::Conv { kernel }));
         }
@@ -209,20 +212,20 @@ impl ModuleReader<'_> {
 
     /// A factor that must be there, with two dimensions.
     fn matrix(&self, role: Role) -> Result<Matrix> {
-        match self.kernel_matrix(role)? {
-            (matrix, kernel) if kernel.is_empty() => Ok(matrix),
-            (matrix, kernel) => Err(Error::ShapeMismatch {
-                what: format!("module {}: {}", self.module, role.name()),
-                expected: "two dimensions".into(),
-                got: format!("{:?}", [&matrix.shape()[..], &kernel].concat()),
-            }),
-        }
+        let (name, tensor) = self.tensor(role)?;
+        factor(&name, &tensor)
     }
 
-    /// A factor that must be there, `[rows, columns * kernel]`, and its kernel; all numbers finite.
+    /// A factor that must be there, and its kernel.
     fn kernel_matrix(&self, role: Role) -> Result<(Matrix, Vec<usize>)> {
+        let (name, tensor) = self.tensor(role)?;
+        kernel_factor(&name, &tensor)
+    }
+
+    /// A tensor that must be there, and its name.
+    fn tensor(&self, role: Role) -> Result<(String, Tensor)> {
         // Partners are named alike, with the same prefix and the same ending: a factor of another
-        // adapter in the same file is none.
+        // adapter in the same file is none. Factors of embeddings have an ending of their own.
         let embedding = [Role::LoraEmbeddingA, Role::LoraEmbeddingB];
         let mut keys = self.group.values();
         let like = keys.find(|key| embedding.contains(&key.role) == embedding.contains(&role));
@@ -234,31 +237,23 @@ impl ModuleReader<'_> {
             return Err(Error::MissingTensor { module: self.module.to_owned(), tensor: name });
         }
         let tensor = self.tensors.get(&name)?;
-        let &[rows, _, ref kernel @ ..] = tensor.shape() else {
-            return Err(Error::ShapeMismatch {
-                what: format!("tensor {name}"),
-                expected: "two or more dimensions".into(),
-                got: format!("{:?}", tensor.shape()),
-            });
-        };
-        tensor.check_finite(&format!("tensor {name}"))?;
-        if tensor.is_empty() {
-            return Err(Error::ShapeMismatch {
-                what: format!("tensor {name}"),
-                expected: "no dimension of zero".into(),
-                got: format!("{:?}", tensor.shape()),
-            });
-        }
-        let matrix = Matrix::new(rows, tensor.len() / rows, tensor.to_f32())?;
-        Ok((matrix, kernel.to_vec()))
+        Ok((name, tensor))
     }
 
-    /// The core `role` `[r, r, kernel...]` before `b` `[r, in]`, and its kernel. `out` is what the
-    /// outer factors give.
-    fn tucker(&self, role: Role, b: Matrix, out: usize) -> Result<(Tucker, Vec<usize>)> {
+    /// The core `role` `[r, r, kernel...]` before `b` `[r, in]`, and its kernel. The weight has
+    /// `out` rows of `repeats` such factors.
+    fn tucker(
+        &self,
+        role: Role,
+        b: Matrix,
+        out: &[usize],
+        repeats: usize,
+    ) -> Result<(Tucker, Vec<usize>)> {
         let (core, kernel) = self.kernel_matrix(role)?;
-        let size = kernel.iter().product();
-        check_size(self.module, &[out, b.cols(), size])?;
+        // 0 where it does not fit, which an empty core alone can claim; no core has such a kernel.
+        let size = kernel.iter().try_fold(1, |n: usize, &d| n.checked_mul(d)).unwrap_or(0);
+        let row = [repeats, b.cols(), size];
+        check_size(self.module, &[out, &row].concat())?;
         Ok((Tucker::new(core, b, size).map_err(|e| self.at(e))?, kernel))
     }
 
