@@ -13,10 +13,14 @@ mod llama;
 mod look;
 mod module;
 mod numbers;
+mod parts;
 pub mod peft;
-mod safetensors;
+mod progress;
+pub mod safetensors;
 
 pub use checkpoint::Checkpoint;
 pub use files::Files;
 pub use llama::LlamaConfig;
+pub use parts::Parts;
+pub use progress::Progress;
 pub use safetensors::Tensors;

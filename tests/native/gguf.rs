@@ -4,7 +4,8 @@ use crate::refused::refused;
 use std::collections::BTreeMap;
 
 use lokahi::Result;
-use lokahi::format::gguf::{Elements, GgmlType, Gguf, Header, Metadata, Progress, Value, write};
+use lokahi::format::Progress;
+use lokahi::format::gguf::{Elements, GgmlType, Gguf, Header, Metadata, Value, write};
 use lokahi::tensor::{Data, Tensor};
 
 const FILE: &str = "m.gguf";

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::cursor::{Cursor, Step, Stop};
 use super::{GgmlType, Metadata, Value};
+use crate::format::Progress;
 use crate::format::look::{impostor, short};
 use crate::format::numbers::from_le_bytes;
 use crate::tensor::Tensor;
@@ -34,21 +35,11 @@ pub struct TensorInfo {
     pub range: Range<u64>,
 }
 
-/// What [`Header::parse`] makes of the first bytes of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Progress {
-    /// The header was whole.
-    Done(Header),
-    /// The header goes on: it takes at least so many of the first bytes. Each call begins anew, so
-    /// it is better to bring more, such as twice the bytes before.
-    More(u64),
-}
-
 impl Header {
     /// Reads the header from `prefix`, the first bytes of a file of `file_len` bytes; `file` is its
     /// name for errors. All ranges are compared with `file_len`, so the rest of the file is not
     /// needed.
-    pub fn parse(file: &str, prefix: &[u8], file_len: u64) -> Result<Progress> {
+    pub fn parse(file: &str, prefix: &[u8], file_len: u64) -> Result<Progress<Self>> {
         match Self::read(&mut Cursor::new(file, prefix, file_len)) {
             Ok(header) => Ok(Progress::Done(header)),
             Err(Stop::More(bytes)) => Ok(Progress::More(bytes)),

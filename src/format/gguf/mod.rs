@@ -14,12 +14,13 @@ pub mod rope_order;
 mod value;
 mod write;
 
-pub use header::{Header, Progress, TensorInfo};
+pub use header::{Header, TensorInfo};
 pub use kind::GgmlType;
 pub use metadata::Metadata;
 pub use value::{Elements, Value};
 pub use write::write;
 
+use super::Progress;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 

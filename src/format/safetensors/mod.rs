@@ -1,0 +1,96 @@
+//! Safetensors files (<https://github.com/huggingface/safetensors>): eight bytes that give the
+//! length of a JSON header, the header, then the numbers, little-endian.
+//!
+//! The header alone tells what is in a file and where; numbers are read from the parts of the file
+//! that are at hand.
+
+mod header;
+
+use std::collections::BTreeMap;
+
+pub use header::{Entry, Header};
+
+use super::numbers::from_le_bytes;
+use super::{Parts, Progress};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+/// A safetensors file: its header, and the bytes that are at hand.
+#[derive(Debug)]
+pub struct Tensors<'a> {
+    header: Header,
+    parts: Parts<'a>,
+}
+
+impl<'a> Tensors<'a> {
+    /// A file that is in memory whole; `file` is its name for errors. The header must describe
+    /// exactly the bytes that follow it.
+    pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self> {
+        match Header::parse(file, bytes, bytes.len() as u64)? {
+            Progress::Done(header) => Ok(Self::new(header, Parts::whole(bytes))),
+            // A header longer than the file is an error of the parser already.
+            Progress::More(wanted) => Err(Error::BadFile {
+                file: file.to_owned(),
+                expected: format!("a header of {wanted} bytes"),
+                got: format!("{} bytes", bytes.len()),
+            }),
+        }
+    }
+
+    /// A file of which some parts are at hand.
+    #[must_use]
+    pub fn new(header: Header, parts: Parts<'a>) -> Self {
+        Self { header, parts }
+    }
+
+    /// What the file says of itself.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Name of the file, for errors.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        self.header.file()
+    }
+
+    /// Names of all tensors, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.header.entries().iter().map(|e| e.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Shape of a tensor, slowest dimension first; `None` where there is no such tensor.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.header.entry(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// The texts under `__metadata__`.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        self.header.metadata()
+    }
+
+    /// A tensor in its stored dtype: F32, F16 or BF16.
+    pub fn get(&self, name: &str) -> Result<Tensor> {
+        let entry = self.header.entry(name).ok_or_else(|| Error::MissingTensor {
+            module: self.file().to_owned(),
+            tensor: name.to_owned(),
+        })?;
+        let dtype = entry.float().ok_or_else(|| Error::Unsupported {
+            what: format!("{}: dtype of tensor {name}", self.file()),
+            got: entry.dtype.to_owned(),
+            supported: "F32, F16, BF16".into(),
+        })?;
+        let bytes = self.parts.get(&entry.range).ok_or_else(|| Error::BadFile {
+            file: self.file().to_owned(),
+            expected: format!("bytes {:?} of tensor {name}", entry.range),
+            got: "a part of the file without them".into(),
+        })?;
+        Tensor::new(entry.shape.clone(), from_le_bytes(dtype, bytes))
+    }
+}
