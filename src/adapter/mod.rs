@@ -109,8 +109,83 @@ pub struct Adapter {
     /// Tensors that take the place of the base's, by full name (`classifier.weight`): PEFT's
     /// `modules_to_save`.
     pub replaced: BTreeMap<String, Tensor>,
+    /// Rows of embedding tables that take the place of the base's, by the table's full name:
+    /// PEFT's trainable tokens.
+    pub rows: BTreeMap<String, Rows>,
     /// What the reader had to guess or wants to tell.
     pub warnings: Vec<Warning>,
+}
+
+/// Some rows of an embedding table. PEFT calls them a delta, but they are the rows themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows {
+    indices: Vec<usize>,
+    values: Tensor,
+}
+
+impl Rows {
+    /// Row `indices[i]` of a table `[tokens, width]` is row `i` of `values` `[indices, width]`. No
+    /// index may come twice.
+    pub fn new(indices: Vec<usize>, values: Tensor) -> Result<Self> {
+        if values.shape().len() != 2 || values.shape()[0] != indices.len() {
+            let what = "trained rows of an embedding";
+            return Err(Error::ShapeMismatch {
+                what: what.into(),
+                expected: format!("[{}, width]", indices.len()),
+                got: format!("{:?}", values.shape()),
+            });
+        }
+        let mut sorted = indices.clone();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find_map(|w| (w[0] == w[1]).then_some(w[0])) {
+            return Err(Error::argument("token indices", "each once", format!("{twice} twice")));
+        }
+        Ok(Self { indices, values })
+    }
+
+    /// Which tokens.
+    #[must_use]
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    /// Their rows, `[indices, width]`.
+    #[must_use]
+    pub fn values(&self) -> &Tensor {
+        &self.values
+    }
+
+    /// Moves the rows of a table from the base's (strength 0) to these (strength 1), rounded once to
+    /// the table's dtype.
+    pub fn merge(&self, table: &Tensor, strength: f64) -> Result<Tensor> {
+        let &[tokens, width] = table.shape() else {
+            return Err(Error::shape("embedding table", &[0, 0], table.shape()));
+        };
+        if self.values.shape()[1] != width {
+            let got = [tokens, self.values.shape()[1]];
+            return Err(Error::shape("trained rows of an embedding", &[tokens, width], &got));
+        }
+        let mut merged = table.clone();
+        for (i, &token) in self.indices.iter().enumerate() {
+            if token >= tokens {
+                return Err(Error::argument("token index", format!("below {tokens}"), token));
+            }
+            for j in 0..width {
+                let (at, base) = (token * width + j, f64::from(table.at(token * width + j)));
+                let new = f64::from(self.values.at(i * width + j));
+                // Not `base + 1 * (new - base)`, which rounds.
+                let value = if strength == 1.0 { new } else { base + strength * (new - base) };
+                if !merged.set(at, value) {
+                    return Err(Error::NotFinite {
+                        what: format!("merged row in {}", table.dtype().name()),
+                        index: at,
+                        value: value.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(merged)
+    }
 }
 
 impl Adapter {

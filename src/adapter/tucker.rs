@@ -63,8 +63,11 @@ impl Tucker {
     /// Core and matrix as one factor `[r, in * kernel]`, rounded to f32.
     #[must_use]
     pub fn flat(&self) -> Matrix {
-        let s = self.b.rows();
-        Matrix::from_fn(self.core.rows(), self.b.cols() * self.kernel, |i, column| {
+        let (s, columns) = (self.b.rows(), self.b.cols() * self.kernel);
+        if self.core.is_hollow() {
+            return Matrix::hollow(self.core.rows(), columns);
+        }
+        Matrix::from_fn(self.core.rows(), columns, |i, column| {
             let (q, k) = (column / self.kernel, column % self.kernel);
             let sum: f64 =
                 (0..s).map(|j| self.core.at(i, j * self.kernel + k) * self.b.at(j, q)).sum();

@@ -51,6 +51,20 @@ impl<'a> Files<'a> {
         !matches!(self.get(file), Err(Error::MissingFile { .. }))
     }
 
+    /// The one file whose name ends like this.
+    pub(super) fn only(&self, ending: &str) -> Result<(&str, &[u8])> {
+        let mut matches = self.files.iter().filter(|(name, _)| name.ends_with(ending));
+        match (matches.next(), matches.next()) {
+            (Some((name, bytes)), None) => Ok((name, bytes)),
+            (Some((a, _)), Some((b, _))) => {
+                Err(Error::argument("files", format!("one *{ending}"), format!("{a} and {b}")))
+            }
+            (None, _) => {
+                Err(Error::MissingFile { file: format!("*{ending}"), found: self.found() })
+            }
+        }
+    }
+
     fn found(&self) -> String {
         if self.files.is_empty() {
             return "no files".to_owned();

@@ -10,28 +10,40 @@ pub(super) const MAX_RANK: usize = 65_535;
 pub(super) fn factor(name: &str, tensor: &Tensor) -> Result<Matrix> {
     match kernel_factor(name, tensor)? {
         (matrix, kernel) if kernel.is_empty() => Ok(matrix),
-        _ => Err(misshapen(name, "two dimensions", tensor)),
+        _ => Err(misshapen(name, "two dimensions", tensor.shape())),
     }
 }
 
 /// A factor `[rows, columns, kernel...]` as a matrix `[rows, columns * kernel]`, and its kernel;
 /// all numbers are finite.
 pub(super) fn kernel_factor(name: &str, tensor: &Tensor) -> Result<(Matrix, Vec<usize>)> {
-    let &[rows, _, ref kernel @ ..] = tensor.shape() else {
-        return Err(misshapen(name, "two dimensions or more", tensor));
-    };
-    // Without rows nothing bounds the columns; the methods refuse such a factor.
-    let columns = tensor.len().checked_div(rows).unwrap_or(0);
+    let (rows, columns, kernel) = split_shape(name, tensor.shape())?;
     tensor.check_finite(&format!("tensor {name}"))?;
-    let matrix = Matrix::new(rows, columns, tensor.to_f32())?;
-    Ok((matrix, kernel.to_vec()))
+    Ok((Matrix::new(rows, columns, tensor.to_f32())?, kernel.to_vec()))
 }
 
-fn misshapen(name: &str, expected: &str, tensor: &Tensor) -> Error {
+/// Rows, columns with the kernel in them, and kernel of a factor of this shape.
+pub(super) fn split_shape<'a>(
+    name: &str,
+    shape: &'a [usize],
+) -> Result<(usize, usize, &'a [usize])> {
+    let &[rows, ref behind @ ..] = shape else {
+        return Err(misshapen(name, "two dimensions or more", shape));
+    };
+    let [_, kernel @ ..] = behind else {
+        return Err(misshapen(name, "two dimensions or more", shape));
+    };
+    // Without rows nothing bounds the columns; the methods refuse such a factor.
+    let columns = behind.iter().try_fold(1, |n: usize, &d| n.checked_mul(d));
+    let columns = if rows == 0 { Some(0) } else { columns };
+    Ok((rows, columns.ok_or_else(|| misshapen(name, "two dimensions or more", shape))?, kernel))
+}
+
+fn misshapen(name: &str, expected: &str, shape: &[usize]) -> Error {
     Error::ShapeMismatch {
         what: format!("tensor {name}"),
         expected: expected.to_owned(),
-        got: format!("{:?}", tensor.shape()),
+        got: format!("{shape:?}"),
     }
 }
 

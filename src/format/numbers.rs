@@ -14,6 +14,22 @@ pub(super) fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Data {
     }
 }
 
+/// The number of a tensor of one, by the type's name in safetensors; `None` for other types.
+pub(super) fn scalar(dtype: &str, bytes: &[u8]) -> Option<f64> {
+    Some(match (dtype, bytes) {
+        ("F64", &[a, b, c, d, e, f, g, h]) => f64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        ("I64", &[a, b, c, d, e, f, g, h]) => i64::from_le_bytes([a, b, c, d, e, f, g, h]) as f64,
+        ("F32", &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]).into(),
+        ("I32", &[a, b, c, d]) => i32::from_le_bytes([a, b, c, d]).into(),
+        ("F16", &[a, b]) => f16_to_f32(u16::from_le_bytes([a, b])).into(),
+        ("BF16", &[a, b]) => bf16_to_f32(u16::from_le_bytes([a, b])).into(),
+        ("I16", &[a, b]) => i16::from_le_bytes([a, b]).into(),
+        ("U8", &[a]) => a.into(),
+        ("I8", &[a]) => a.cast_signed().into(),
+        _ => return None,
+    })
+}
+
 /// Appends the numbers to `out`.
 pub(super) fn append_le_bytes(data: &Data, out: &mut Vec<u8>) {
     match data {

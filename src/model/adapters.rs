@@ -27,7 +27,7 @@ fn check_runs(adapter: &Adapter) -> Result<()> {
             supported: "LoRA, LoHa and LoKr on Linear weights; merge it into the base".into(),
         })
     };
-    if let Some(name) = adapter.replaced.keys().next() {
+    if let Some(name) = adapter.replaced.keys().chain(adapter.rows.keys()).next() {
         return refuse("a weight saved whole", name);
     }
     for (module, delta) in &adapter.deltas {

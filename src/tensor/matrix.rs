@@ -19,6 +19,18 @@ impl Matrix {
         Ok(Self { rows, cols, data })
     }
 
+    /// A matrix of that shape without numbers: what the header of a file tells. Its elements may not
+    /// be asked for.
+    #[must_use]
+    pub(crate) fn hollow(rows: usize, cols: usize) -> Self {
+        Self { rows, cols, data: Vec::new() }
+    }
+
+    /// Whether the numbers are left out.
+    pub(crate) fn is_hollow(&self) -> bool {
+        self.data.is_empty() && self.rows > 0 && self.cols > 0
+    }
+
     /// The matrix whose element `[i, j]` is `f(i, j)`.
     pub fn from_fn(rows: usize, cols: usize, mut f: impl FnMut(usize, usize) -> f32) -> Self {
         let data = (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))).map(|(i, j)| f(i, j));
@@ -70,6 +82,9 @@ impl Matrix {
     /// The transpose, `[cols, rows]`.
     #[must_use]
     pub fn transposed(&self) -> Self {
+        if self.is_hollow() {
+            return Self::hollow(self.cols, self.rows);
+        }
         Self::from_fn(self.cols, self.rows, |i, j| self.data[j * self.cols + i])
     }
 

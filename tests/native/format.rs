@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lokahi::Result;
 use lokahi::adapter::{Adapter, Delta, Factors, KronFactor, Loha, Lokr, Lora};
 use lokahi::format::{Checkpoint, Files, LlamaConfig, Tensors, peft};
-use lokahi::tensor::{DType, Matrix, Tensor};
+use lokahi::tensor::{DType, Data, Matrix, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
@@ -649,7 +649,7 @@ fn hostile_missing_lora_b() {
 #[test]
 fn hostile_partner_of_another_adapter() {
     let folder = lora().renamed("lora_B.weight", "lora_B.other.weight");
-    refused(folder.read(), "MissingTensor", &["module l.q", B]);
+    refused(folder.read(), "UnknownTensor", &["lora_B.other.weight", A, "another name"]);
 }
 
 #[test]
@@ -723,29 +723,75 @@ fn hostile_unknown_suffix() {
         ("lora_C.weight", "modules_to_save"),
         ("lora_magnitude_vector", "use_dora"),
         ("lora_magnitude_vector.default.weight", "use_dora"),
-        ("magnitude", "DoRA"),
+        ("magnitude", "use_dora"),
         ("lora_A.bias", "bias of lora_A"),
         ("lora_B.bias", "lora_bias"),
         ("hada_t1", "LOHA"),
         ("lokr_t2", "LOKR"),
-        ("token_adapter.trainable_tokens_delta", "trainable tokens"),
+        ("token_adapter.trainable_tokens_delta", "trainable_token_indices"),
         ("modules_to_save.weight", "modules_to_save"),
-        ("bias", "bias of the base model"),
+        ("bias", "`bias` of the config"),
         ("alpha", "kohya"),
-        ("lora_down.weight", "kohya"),
-        ("oft_blocks", "no suffix that is known"),
+        ("lora_mid.weight", "kohya"),
+        ("dora_scale", "kohya"),
+        ("lora_down.weight", "same factor"),
+        ("oft_blocks", "OFT"),
+        ("diff", "full fine-tuning"),
         ("", "no suffix that is known"),
     ] {
         let name = format!("base_model.model.l.q.{suffix}");
         let folder = lora().with(stored(&name, &[2], &[0.; 2]));
         refused(folder.read(), "UnknownTensor", &[&name, reason]);
     }
-    let name = "base_model.model.model.embed_tokens.weight";
-    refused(
-        lora().with(stored(name, &[1, 1], &[0.])).read(),
-        "UnknownTensor",
-        &[name, "embedding"],
-    );
+    let name = "base_model.model.model.wte.weight";
+    let folder = lora().with(stored(name, &[1, 1], &[0.]));
+    refused(folder.read(), "UnknownTensor", &[name, "embedding"]);
+}
+
+#[test]
+fn embeddings_that_peft_saves_along_replace_those_of_the_base() {
+    // With a vocabulary of another size: peft#838, peft#1554.
+    for suffix in ["weight", "base_layer.weight"] {
+        let name = format!("base_model.model.model.embed_tokens.{suffix}");
+        let adapter = lora().with(stored(&name, &[3, 1], &[1., 2., 3.])).read().unwrap();
+        assert_eq!(adapter.replaced["model.embed_tokens.weight"].shape(), [3, 1]);
+    }
+}
+
+#[test]
+fn trained_biases_replace_those_of_the_base() {
+    for (setting, name) in [("all", "other.bias"), ("lora_only", "l.q.base_layer.bias")] {
+        let bias = stored(&format!("base_model.model.{name}"), &[4], &[1., 2., 3., 4.]);
+        let folder = lora().set("bias", json!(setting)).with(bias.clone());
+        let adapter = folder.read().unwrap();
+        let (name, bias) = adapter.replaced.first_key_value().unwrap();
+        assert_eq!((name.as_str(), bias.to_f32()), (if setting == "all" { "other.bias" } else { "l.q.bias" }, vec![1., 2., 3., 4.]));
+    }
+    refused(lora().set("bias", json!("some")).read(), "BadConfig", &["bias", "lora_only"]);
+}
+
+#[test]
+fn trained_rows_of_an_embedding_are_rows_and_no_delta() {
+    let name = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta";
+    let rows = stored(name, &[2, 3], &[1., 2., 3., 4., 5., 6.]);
+    for indices in [json!([4, 1]), json!({ "embed_tokens": [4, 1] })] {
+        let folder = lora().set("trainable_token_indices", indices).with(rows.clone());
+        let adapter = folder.read().unwrap();
+        let rows = &adapter.rows["model.embed_tokens.weight"];
+        assert_eq!(rows.indices(), [4, 1]);
+        let table = Tensor::new(vec![5, 3], Data::F32((0..15).map(|i| i as f32).collect())).unwrap();
+        let merged = rows.merge(&table, 1.0).unwrap().to_f32();
+        assert_eq!(merged, [0., 1., 2., 4., 5., 6., 6., 7., 8., 9., 10., 11., 1., 2., 3.]);
+        assert_eq!(rows.merge(&table, 0.0).unwrap(), table);
+        let short = Tensor::new(vec![4, 3], Data::F32(vec![0.0; 12])).unwrap();
+        refused(rows.merge(&short, 1.0), "BadArgument", &["token index", "below 4"]);
+    }
+    let folder = |indices: Value| lora().set("trainable_token_indices", indices);
+    refused(folder(json!([1])).with(rows.clone()).read(), "UnknownTensor", &[name, "2 rows", "1 tokens"]);
+    refused(folder(json!([1, 1])).with(rows.clone()).read(), "BadArgument", &["1 twice"]);
+    refused(folder(json!({ "wte": [1, 2] })).with(rows).read(), "UnknownTensor", &[name]);
+    refused(folder(json!([1, 2])).read(), "MissingTensor", &["trainable_tokens_delta"]);
+    refused(folder(json!(["a"])).read(), "BadConfig", &["trainable_token_indices"]);
 }
 
 #[test]
@@ -869,7 +915,7 @@ fn hostile_dora() {
     refused(folder.read(), "MissingTensor", &["l.q", "lora_B", "lora_bias", CONFIG]);
     let name = A.replace("lora_A.weight", "lora_magnitude_vector");
     let long = lora().set("use_dora", json!(true)).with(stored(&name, &[9], &[1.; 9]));
-    refused(long.read(), "ShapeMismatch", &[&name, "[9]"]);
+    refused(long.read(), "ShapeMismatch", &["l.q", "lora_magnitude_vector", "[9]"]);
 }
 
 #[test]
@@ -901,7 +947,6 @@ fn hostile_saved_module_without_its_tensors() {
 #[test]
 fn hostile_settings_that_change_the_mathematics() {
     for (field, off, on) in [
-        ("bias", json!("none"), json!("all")),
         ("alora_invocation_tokens", json!(null), json!([1, 2])),
         ("arrow_config", json!(null), json!({ "top_k": 3 })),
         ("use_bdlora", json!(null), json!({ "nblocks": 2 })),
@@ -911,7 +956,6 @@ fn hostile_settings_that_change_the_mathematics() {
         ("velora_config", json!(null), json!({ "a": 1 })),
         ("layer_replication", json!(null), json!([[0, 4], [2, 5]])),
         ("target_parameters", json!(null), json!(["experts.up"])),
-        ("trainable_token_indices", json!(null), json!([1])),
         ("init_lora_weights", json!("gaussian"), json!("pissa_niter_4")),
         ("init_lora_weights", json!(true), json!("olora")),
         ("init_lora_weights", json!("eva"), json!("corda")),

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// A method that PEFT has and this crate reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PeftType {
+pub(in crate::format) enum PeftType {
     Lora,
     Loha,
     Lokr,
@@ -33,7 +33,7 @@ impl PeftType {
 }
 
 /// What a module's scale is made of.
-pub(super) struct Resolved {
+pub(in crate::format) struct Resolved {
     /// `r` after `rank_pattern`.
     pub(super) rank: usize,
     /// `alpha` after `alpha_pattern`.
@@ -43,7 +43,8 @@ pub(super) struct Resolved {
 }
 
 /// The settings that reading needs.
-pub(super) struct Config {
+#[derive(Debug)]
+pub(in crate::format) struct Config {
     /// Name of the file.
     pub(super) file: String,
     /// Method.
@@ -55,8 +56,11 @@ pub(super) struct Config {
     pub(super) dora: bool,
     /// Every module has a bias of `lora_B`.
     pub(super) lora_bias: bool,
+    /// Biases of the base were trained too: the file holds them whole.
+    pub(super) trains_biases: bool,
     /// Modules that the file holds whole, by name or end of path.
     modules_to_save: Vec<String>,
+    trained_tokens: TrainedTokens,
     ranks: Patterns<usize>,
     alphas: Patterns<f64>,
     targets: Vec<String>,
@@ -65,7 +69,7 @@ pub(super) struct Config {
 
 impl Config {
     /// Reads the file, refusing what is not supported.
-    pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
+    pub(in crate::format) fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         let json = Object::parse(file, bytes)?;
         let peft_type = match json.text("peft_type")? {
             Some("LORA") => PeftType::Lora,
@@ -87,7 +91,9 @@ impl Config {
             rslora: peft_type == PeftType::Lora && json.flag("use_rslora", false)?,
             dora: peft_type == PeftType::Lora && json.flag("use_dora", false)?,
             lora_bias: peft_type == PeftType::Lora && json.flag("lora_bias", false)?,
+            trains_biases: trains_biases(&json)?,
             modules_to_save: names(&json, "modules_to_save")?,
+            trained_tokens: TrainedTokens::parse(&json)?,
             ranks: Patterns::parse(&ranks, |key| rank(&ranks, key))?,
             alphas: Patterns::parse(&alphas, |key| {
                 alphas.number(key)?.ok_or_else(|| alphas.bad(key, "a number"))
@@ -100,11 +106,27 @@ impl Config {
     /// Rank, alpha and scale of a module. The two patterns are looked up apart from each other
     /// (PEFT since 0.14, #2195). LoHa and LoKr know no rslora, and LoKr divides by `r` even where
     /// both factors are whole.
-    pub(super) fn resolve(&self, module: &str) -> Resolved {
+    pub(in crate::format) fn resolve(&self, module: &str) -> Resolved {
         let rank = self.ranks.get(module).unwrap_or(self.rank);
         let alpha = self.alphas.get(module).unwrap_or(self.alpha);
         let by = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
         Resolved { rank, alpha, scale: alpha / by }
+    }
+
+    /// Whether rows of an embedding table were trained.
+    pub(super) fn has_trained_tokens(&self) -> bool {
+        !matches!(self.trained_tokens, TrainedTokens::None)
+    }
+
+    /// The tokens whose rows were trained in that table.
+    pub(super) fn trained_tokens(&self, table: &str) -> Option<&[usize]> {
+        match &self.trained_tokens {
+            TrainedTokens::None => None,
+            TrainedTokens::Embedding(indices) => Some(indices),
+            TrainedTokens::ByModule(modules) => {
+                modules.iter().find(|(name, _)| ends_path(table, name)).map(|(_, i)| i.as_slice())
+            }
+        }
     }
 
     /// Whether a tensor belongs to a module that `modules_to_save` names: the module itself or one
@@ -123,14 +145,11 @@ impl Config {
     }
 
     /// Targets without tensors and fields that nothing here knows.
-    pub(super) fn warnings<'a>(
+    pub(in crate::format) fn warnings<'a>(
         &self,
         modules: impl Iterator<Item = &'a String> + Clone,
     ) -> Vec<Warning> {
-        let hit = |module: &String, target: &str| {
-            module.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        let lost = self.targets.iter().filter(|t| !modules.clone().any(|m| hit(m, t)));
+        let lost = self.targets.iter().filter(|t| !modules.clone().any(|m| ends_path(m, t)));
         let lost = lost.map(|target| Warning {
             code: "TargetWithoutTensors",
             module: String::new(),
@@ -158,6 +177,7 @@ fn rank(json: &Object, field: &str) -> Result<usize> {
 }
 
 /// `rank_pattern` or `alpha_pattern`: values by regular expression, in the order of the file.
+#[derive(Debug)]
 struct Patterns<T> {
     list: Vec<(String, Regex, T)>,
 }
@@ -181,6 +201,50 @@ impl<T: Copy> Patterns<T> {
         let hit = |regex: &Regex| regex.find(module).is_some_and(|found| found.start() == 0);
         let matching = self.list.iter().find(|(_, regex, _)| hit(regex));
         matching.or_else(|| self.list.iter().find(|(key, ..)| key == module)).map(|(.., v)| *v)
+    }
+}
+
+/// Whether a path is `end` or ends with it, behind a dot.
+fn ends_path(path: &str, end: &str) -> bool {
+    path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// `trainable_token_indices`.
+#[derive(Debug)]
+enum TrainedTokens {
+    None,
+    /// A list: rows of the input embedding.
+    Embedding(Vec<usize>),
+    /// An object: rows of each table, by the end of its path.
+    ByModule(Vec<(String, Vec<usize>)>),
+}
+
+impl TrainedTokens {
+    fn parse(json: &Object) -> Result<Self> {
+        let field = "trainable_token_indices";
+        let bad = || json.bad(field, "a list of token ids, or such lists by module");
+        let list = |value: &Value| -> Result<Vec<usize>> {
+            let index = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
+            value.as_array().and_then(|l| l.iter().map(index).collect()).ok_or_else(bad)
+        };
+        match json.get(field).filter(|value| !is_off(value)) {
+            None => Ok(Self::None),
+            Some(value @ Value::Array(_)) => Ok(Self::Embedding(list(value)?)),
+            Some(Value::Object(map)) => {
+                let one = |(name, value): (&String, &Value)| Ok((name.clone(), list(value)?));
+                Ok(Self::ByModule(map.iter().map(one).collect::<Result<_>>()?))
+            }
+            Some(_) => Err(bad()),
+        }
+    }
+}
+
+/// Whether `bias` says that biases of the base were trained.
+fn trains_biases(json: &Object) -> Result<bool> {
+    match json.text("bias")? {
+        None | Some("none") => Ok(false),
+        Some("all" | "lora_only") => Ok(true),
+        Some(_) => Err(json.bad("bias", "none, all or lora_only")),
     }
 }
 
@@ -208,7 +272,7 @@ fn unsupported(file: &str, field: &str, got: impl ToString, supported: &str) -> 
 
 /// Refuses by name what changes the mathematics and is not built here.
 fn refuse(json: &Object) -> Result<()> {
-    const OFF: [&str; 10] = [
+    const OFF: [&str; 9] = [
         "alora_invocation_tokens",
         "arrow_config",
         "use_bdlora",
@@ -218,15 +282,11 @@ fn refuse(json: &Object) -> Result<()> {
         "velora_config",
         "layer_replication",
         "target_parameters",
-        "trainable_token_indices",
     ];
     for field in OFF {
         if let Some(value) = json.get(field).filter(|value| !is_off(value)) {
             return Err(unsupported(json.file(), field, show(value), "nothing here, yet"));
         }
-    }
-    if let Some(bias) = json.get("bias").filter(|v| v.as_str() != Some("none")) {
-        return Err(unsupported(json.file(), "bias", show(bias), "none"));
     }
     // These change the base model before training, so `A` and `B` alone are not the adapter
     // (PEFT `tuners/lora/layer.py`; peft#1929). The others leave it as it is.

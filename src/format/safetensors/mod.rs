@@ -6,13 +6,14 @@
 
 mod header;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use header::{Entry, Header};
 
 use super::numbers::from_le_bytes;
 use super::{Parts, Progress};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
 /// A safetensors file: its header, and the bytes that are at hand.
@@ -75,22 +76,47 @@ impl<'a> Tensors<'a> {
         self.header.metadata()
     }
 
-    /// A tensor in its stored dtype: F32, F16 or BF16.
-    pub fn get(&self, name: &str) -> Result<Tensor> {
-        let entry = self.header.entry(name).ok_or_else(|| Error::MissingTensor {
-            module: self.file().to_owned(),
-            tensor: name.to_owned(),
-        })?;
+    /// Shape and dtype of a tensor that must be there and hold F32, F16 or BF16 numbers.
+    pub fn float(&self, name: &str) -> Result<(&[usize], DType)> {
+        let entry = self.entry(name)?;
         let dtype = entry.float().ok_or_else(|| Error::Unsupported {
             what: format!("{}: dtype of tensor {name}", self.file()),
             got: entry.dtype.to_owned(),
             supported: "F32, F16, BF16".into(),
         })?;
-        let bytes = self.parts.get(&entry.range).ok_or_else(|| Error::BadFile {
+        Ok((&entry.shape, dtype))
+    }
+
+    /// A tensor in its stored dtype: F32, F16 or BF16.
+    pub fn get(&self, name: &str) -> Result<Tensor> {
+        let (shape, dtype) = self.float(name)?;
+        Tensor::new(shape.to_vec(), from_le_bytes(dtype, self.bytes(name)?))
+    }
+
+    /// The stored bytes of a tensor.
+    pub fn bytes(&self, name: &str) -> Result<&[u8]> {
+        let range = &self.entry(name)?.range;
+        self.parts.get(range).ok_or_else(|| Error::BadFile {
             file: self.file().to_owned(),
-            expected: format!("bytes {:?} of tensor {name}", entry.range),
+            expected: format!("bytes {range:?} of tensor {name}"),
             got: "a part of the file without them".into(),
-        })?;
-        Tensor::new(entry.shape.clone(), from_le_bytes(dtype, bytes))
+        })
+    }
+
+    /// Adds bytes that lie at `start` in the file.
+    pub fn insert(&mut self, start: u64, bytes: impl Into<Cow<'a, [u8]>>) {
+        self.parts.insert(start, bytes);
+    }
+
+    /// Forgets the bytes that are at hand.
+    pub fn clear(&mut self) {
+        self.parts = Parts::new();
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        self.header.entry(name).ok_or_else(|| Error::MissingTensor {
+            module: self.file().to_owned(),
+            tensor: name.to_owned(),
+        })
     }
 }

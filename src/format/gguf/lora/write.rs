@@ -30,7 +30,7 @@ pub struct Base<'a> {
 pub fn write(adapter: &Adapter, base: &Base<'_>, dtype: DType) -> Result<Vec<u8>> {
     check_architecture("the base model", base.architecture)?;
     check_heads(adapter, base.architecture, base.heads)?;
-    if let Some(name) = adapter.replaced.keys().next() {
+    if let Some(name) = adapter.replaced.keys().chain(adapter.rows.keys()).next() {
         return Err(Error::Unsupported {
             what: format!("{name} in a GGUF adapter"),
             got: "a weight saved whole".into(),

@@ -1,0 +1,241 @@
+//! Safetensors adapters of any kind: what is in the file is known from its header, factors are read
+//! when they are asked for.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::group::{Fill, Group, Groups};
+use super::key::Role;
+use super::{Conventions, Files, Outline, Tensors, lycoris, peft};
+use crate::adapter::{Adapter, Delta, Rows, Warning};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+/// The names that adapters have in a folder, in the order in which they are looked for.
+pub const ADAPTER_FILES: [&str; 3] =
+    ["adapter_model.safetensors", "adapter.safetensors", "pytorch_lora_weights.safetensors"];
+
+/// One adapter file, and its config where it has one.
+#[derive(Debug)]
+pub struct AdapterFile<'a> {
+    tensors: Tensors<'a>,
+    rules: Rules,
+    groups: Groups,
+    whole: Whole,
+    warnings: Vec<Warning>,
+}
+
+/// What gives ranks and scales.
+#[derive(Debug)]
+enum Rules {
+    Peft(peft::Config),
+    Lycoris(lycoris::Rules),
+}
+
+/// What a file brings that takes the place of the base's numbers: names in the base, and names in
+/// the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whole {
+    /// Whole tensors.
+    pub(super) tensors: BTreeMap<String, String>,
+    /// Rows of embedding tables.
+    pub(super) rows: BTreeMap<String, (String, Vec<usize>)>,
+}
+
+/// What the reader of one kind of file makes of its names.
+pub(super) struct Sorted {
+    pub(super) groups: Groups,
+    pub(super) whole: Whole,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl<'a> AdapterFile<'a> {
+    /// Sorts the tensors of a file by its header alone. With `config`, the name and the bytes of an
+    /// `adapter_config.json`, it is a PEFT folder; without, alphas are tensors of the file, as in
+    /// kohya, LyCORIS and diffusers files. Every tensor has its place, or is named in the error.
+    pub fn open(
+        config: Option<(&str, &[u8])>,
+        tensors: Tensors<'a>,
+        conventions: &Conventions,
+    ) -> Result<Self> {
+        let (sorted, rules) = match config {
+            Some((name, bytes)) => {
+                let config = peft::Config::parse(name, bytes)?;
+                (peft::sort(&tensors, &config)?, Rules::Peft(config))
+            }
+            None => {
+                let rules = lycoris::Rules::new(&tensors, conventions)?;
+                (lycoris::sort(&tensors)?, Rules::Lycoris(rules))
+            }
+        };
+        let Sorted { groups, whole, warnings } = sorted;
+        if groups.modules.is_empty() && whole.tensors.is_empty() && whole.rows.is_empty() {
+            return Err(Error::BadFile {
+                file: tensors.file().to_owned(),
+                expected: "the factors of at least one module".into(),
+                got: "no adapter tensors".into(),
+            });
+        }
+        let mut file = Self { tensors, rules, groups, whole, warnings };
+        let warnings = match &file.rules {
+            Rules::Peft(config) => config.warnings(file.groups.modules.keys()),
+            Rules::Lycoris(rules) => {
+                rules.warnings(file.modules().map(|m| file.group(m, Fill::Shapes)))?
+            }
+        };
+        file.warnings.extend(warnings);
+        Ok(file)
+    }
+
+    /// `PEFT`, or what the names say: `LyCORIS`, `kohya`, `diffusers`.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        match &self.rules {
+            Rules::Peft(_) => "PEFT",
+            Rules::Lycoris(rules) => rules.format(),
+        }
+    }
+
+    /// The file: header, metadata, and the bytes that are at hand.
+    #[must_use]
+    pub fn tensors(&self) -> &Tensors<'a> {
+        &self.tensors
+    }
+
+    /// The same, to add or forget bytes.
+    pub fn tensors_mut(&mut self) -> &mut Tensors<'a> {
+        &mut self.tensors
+    }
+
+    /// The modules, sorted; by the base's names once [`AdapterFile::rename`] has run.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        self.groups.modules.keys().map(String::as_str)
+    }
+
+    /// Tensors that take the place of the base's, by their name there, with their shape and dtype.
+    pub fn whole_tensors(&self) -> impl Iterator<Item = (&str, &[usize], &'static str)> {
+        let names = self.whole.tensors.iter().map(|(name, tensor)| (name, tensor));
+        let rows = self.whole.rows.iter().map(|(name, (tensor, _))| (name, tensor));
+        names.chain(rows).filter_map(|(name, tensor)| {
+            let entry = self.tensors.header().entry(tensor)?;
+            Some((name.as_str(), entry.shape.as_slice(), entry.dtype))
+        })
+    }
+
+    /// What the reader had to guess or wants to tell.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Gives every module another name: that of the base model.
+    pub fn rename(&mut self, mut name: impl FnMut(&str) -> Result<String>) -> Result<()> {
+        let mut modules = BTreeMap::new();
+        for (module, keys) in std::mem::take(&mut self.groups.modules) {
+            let new = name(&module)?;
+            if modules.insert(new.clone(), keys).is_some() {
+                return Err(Error::argument(
+                    "base",
+                    "a module of its own for each of the adapter",
+                    format!("{new} for {module} and for another"),
+                ));
+            }
+        }
+        self.groups.modules = modules;
+        Ok(())
+    }
+
+    /// Leaves out the modules that `keep` says no to; returns how many they were.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) -> usize {
+        let before = self.groups.modules.len();
+        self.groups.modules.retain(|module, _| keep(module));
+        before - self.groups.modules.len()
+    }
+
+    /// Places in the file of the numbers that [`AdapterFile::outline`] needs: alphas.
+    #[must_use]
+    pub fn scalars(&self) -> Vec<Range<u64>> {
+        let alphas = self.groups.modules.values().filter_map(|keys| keys.get(&Role::Alpha));
+        let entry = |name: &String| self.tensors.header().entry(name);
+        alphas.filter_map(|key| entry(&key.name)).map(|entry| entry.range.clone()).collect()
+    }
+
+    /// Places in the file of everything that [`AdapterFile::delta`] needs of one module.
+    pub fn ranges(&self, module: &str) -> Result<Vec<Range<u64>>> {
+        Ok(self.find(module, Fill::Shapes)?.ranges().collect())
+    }
+
+    /// What shapes and settings tell of one module.
+    pub fn outline(&self, module: &str) -> Result<Outline> {
+        let group = self.find(module, Fill::Shapes)?;
+        let factors = group.keys.values().filter(|key| key.role.method().is_some());
+        let mut dtypes = factors.filter_map(|key| self.tensors.header().entry(&key.name));
+        let first = dtypes.next().map_or("F32", |entry| entry.dtype);
+        let dtype = if dtypes.all(|entry| entry.dtype == first) { first } else { "mixed" };
+        Ok(Outline::new(self.read_group(&group)?, dtype))
+    }
+
+    /// The delta of one module.
+    pub fn delta(&self, module: &str) -> Result<Delta> {
+        self.read_group(&self.find(module, Fill::Numbers)?)
+    }
+
+    /// All of it.
+    pub fn read(&self) -> Result<Adapter> {
+        let delta = |module: &String| Ok((module.clone(), self.delta(module)?));
+        let deltas = self.groups.modules.keys().map(delta).collect::<Result<_>>()?;
+        let whole = |(name, tensor): (&String, &String)| Ok((name.clone(), self.whole(tensor)?));
+        let replaced = self.whole.tensors.iter().map(whole).collect::<Result<_>>()?;
+        let rows = |(name, (tensor, indices)): (&String, &(String, Vec<usize>))| {
+            Ok((name.clone(), Rows::new(indices.clone(), self.whole(tensor)?)?))
+        };
+        let rows = self.whole.rows.iter().map(rows).collect::<Result<_>>()?;
+        Ok(Adapter { deltas, replaced, rows, warnings: self.warnings.clone() })
+    }
+
+    /// The named tensors of one module as they are stored, to look for what is wrong with them.
+    pub fn stored(&self, module: &str) -> Result<Vec<(String, Tensor)>> {
+        let group = self.find(module, Fill::Numbers)?;
+        let factors = group.keys.values().filter(|key| key.role != Role::Alpha);
+        factors.map(|key| Ok((key.name.clone(), self.tensors.get(&key.name)?))).collect()
+    }
+
+    fn whole(&self, tensor: &str) -> Result<Tensor> {
+        let whole = self.tensors.get(tensor)?;
+        whole.check_finite(&format!("tensor {tensor}"))?;
+        Ok(whole)
+    }
+
+    fn read_group(&self, group: &Group<'_>) -> Result<Delta> {
+        match &self.rules {
+            Rules::Peft(config) => peft::delta(group, config),
+            Rules::Lycoris(rules) => rules.delta(group),
+        }
+    }
+
+    fn find<'b>(&'b self, module: &'b str, fill: Fill) -> Result<Group<'b>> {
+        if !self.groups.modules.contains_key(module) {
+            return Err(Error::argument("module", "the name of a module of this adapter", module));
+        }
+        Ok(self.group(module, fill))
+    }
+
+    fn group<'b>(&'b self, module: &'b str, fill: Fill) -> Group<'b> {
+        static NONE: BTreeMap<Role, super::key::Key> = BTreeMap::new();
+        let keys = self.groups.modules.get(module).unwrap_or(&NONE);
+        Group { module, keys, tensors: &self.tensors, fill }
+    }
+}
+
+/// The adapter in a folder that is in memory: PEFT's two files, or one safetensors file.
+pub fn read(files: &Files<'_>, conventions: &Conventions) -> Result<Adapter> {
+    let config = "adapter_config.json";
+    let config = if files.has(config) { Some(files.get(config)?) } else { None };
+    let known = ADAPTER_FILES.into_iter().find(|name| files.has(name));
+    let (name, bytes) = match (known, &config) {
+        (Some(name), _) => files.get(name)?,
+        (None, Some(_)) => files.get(ADAPTER_FILES[0])?,
+        (None, None) => files.only(".safetensors")?,
+    };
+    AdapterFile::open(config, Tensors::parse(name, bytes)?, conventions)?.read()
+}
