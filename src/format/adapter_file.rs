@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::group::{Fill, Group, Groups};
 use super::key::Role;
-use super::{Conventions, Files, Outline, Tensors, lycoris, peft};
+use super::{Base, Conventions, Files, Outline, Tensors, lycoris, peft};
 use crate::adapter::{Adapter, Delta, Rows, Warning};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -114,9 +114,8 @@ impl<'a> AdapterFile<'a> {
 
     /// Tensors that take the place of the base's, by their name there, with their shape and dtype.
     pub fn whole_tensors(&self) -> impl Iterator<Item = (&str, &[usize], &'static str)> {
-        let names = self.whole.tensors.iter().map(|(name, tensor)| (name, tensor));
         let rows = self.whole.rows.iter().map(|(name, (tensor, _))| (name, tensor));
-        names.chain(rows).filter_map(|(name, tensor)| {
+        self.whole.tensors.iter().chain(rows).filter_map(|(name, tensor)| {
             let entry = self.tensors.header().entry(tensor)?;
             Some((name.as_str(), entry.shape.as_slice(), entry.dtype))
         })
@@ -145,6 +144,31 @@ impl<'a> AdapterFile<'a> {
         Ok(())
     }
 
+    /// Gives the modules the names of the base model, and compares their shapes with its weights.
+    /// One module that does not fit is an error for all: the file was made for another model.
+    pub fn resolve(&mut self, base: &Base) -> Result<()> {
+        let total = self.groups.modules.len();
+        let mut names = BTreeMap::new();
+        let mut example = None;
+        for module in self.groups.modules.keys() {
+            let fits = base.module(module).and_then(|name| {
+                let shape = base.shape(&format!("{name}.weight")).unwrap_or(&[]);
+                let group = self.group(module, Fill::Shapes);
+                let (factors, layer) = group.factors()?;
+                let delta = Delta { layer, ..Delta::new(factors, 1, 1.0, 1.0) };
+                delta.orientation(shape, base.conv1d()).map(|_| name)
+            });
+            match fits {
+                Ok(name) => drop(names.insert(module.clone(), name)),
+                Err(error) => drop(example.get_or_insert(format!("{module}: {error}"))),
+            }
+        }
+        match example {
+            Some(example) => Err(Error::BaseMismatch { matched: names.len(), total, example }),
+            None => self.rename(|module| Ok(names.remove(module).unwrap_or_default())),
+        }
+    }
+
     /// Leaves out the modules that `keep` says no to; returns how many they were.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) -> usize {
         let before = self.groups.modules.len();
@@ -168,11 +192,13 @@ impl<'a> AdapterFile<'a> {
     /// What shapes and settings tell of one module.
     pub fn outline(&self, module: &str) -> Result<Outline> {
         let group = self.find(module, Fill::Shapes)?;
-        let factors = group.keys.values().filter(|key| key.role.method().is_some());
-        let mut dtypes = factors.filter_map(|key| self.tensors.header().entry(&key.name));
-        let first = dtypes.next().map_or("F32", |entry| entry.dtype);
-        let dtype = if dtypes.all(|entry| entry.dtype == first) { first } else { "mixed" };
-        Ok(Outline::new(self.read_group(&group)?, dtype))
+        let entries = group.keys.values().filter(|key| key.role != Role::Alpha);
+        let entries = entries.filter_map(|key| self.tensors.header().entry(&key.name));
+        let parameters = entries.clone().map(|entry| entry.shape.iter().product::<usize>()).sum();
+        let mut dtypes = entries.map(|entry| entry.dtype);
+        let first = dtypes.next().unwrap_or("F32");
+        let dtype = if dtypes.all(|dtype| dtype == first) { first } else { "mixed" };
+        Ok(Outline::new(self.read_group(&group)?, parameters, dtype))
     }
 
     /// The delta of one module.

@@ -6,6 +6,7 @@
 //! here is refused by name.
 
 mod adapter_file;
+mod base;
 mod checkpoint;
 mod conventions;
 mod files;
@@ -25,6 +26,7 @@ mod progress;
 pub mod safetensors;
 
 pub use adapter_file::{ADAPTER_FILES, AdapterFile, read};
+pub use base::Base;
 pub use checkpoint::Checkpoint;
 pub use conventions::Conventions;
 pub use files::Files;

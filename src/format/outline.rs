@@ -7,13 +7,14 @@ use crate::adapter::{Delta, Layer};
 #[derive(Debug, Clone)]
 pub struct Outline {
     delta: Delta,
+    parameters: usize,
     dtype: &'static str,
 }
 
 impl Outline {
     /// `delta` holds shapes without numbers.
-    pub(super) fn new(delta: Delta, dtype: &'static str) -> Self {
-        Self { delta, dtype }
+    pub(super) fn new(delta: Delta, parameters: usize, dtype: &'static str) -> Self {
+        Self { delta, parameters, dtype }
     }
 
     /// `LoRA`, `LoHa`, `LoKr`.
@@ -52,13 +53,10 @@ impl Outline {
         self.delta.scale
     }
 
-    /// How many numbers the factors hold, a magnitude and a bias included.
+    /// How many numbers its tensors hold: factors, magnitude, bias.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        let [out, _] = self.shape();
-        let magnitude = self.delta.magnitude.as_ref().map_or(0, |m| m.values.len());
-        let bias = if self.delta.bias.is_some() { out } else { 0 };
-        self.delta.method().parameters() + magnitude + bias
+        self.parameters
     }
 
     /// The largest rank that `dW` can have; DoRA's magnitude is not in it.

@@ -1,14 +1,17 @@
 //! Reading adapters and models: the numbers of PEFT, and files made to do harm.
 
 use crate::refused::refused;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use ::safetensors::tensor::{Dtype, TensorView};
 use lokahi::Result;
 use lokahi::adapter::{Adapter, Delta, Factors, KronFactor, Loha, Lokr, Lora};
-use lokahi::format::{Checkpoint, Files, LlamaConfig, Tensors, peft};
+use lokahi::format::{
+    AdapterFile, Checkpoint, Conventions, Files, LlamaConfig, Parts, Progress, Tensors, peft,
+    safetensors,
+};
 use lokahi::tensor::{DType, Data, Matrix, Tensor};
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "adapter_config.json";
@@ -37,14 +40,19 @@ fn subfolders(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Fails where `got` is farther from `want` than `1e-5` of the largest magnitude of `want`.
-fn close(what: &str, got: &[f64], want: &[f32]) {
+pub fn close(what: &str, got: &[f64], want: &[f32]) {
+    within(what, got, want, 0.0);
+}
+
+/// The same, with an error of `noise` that `want` itself has.
+pub fn within(what: &str, got: &[f64], want: &[f32], noise: f64) {
     assert_eq!(got.len(), want.len(), "{what}: length");
     let largest = want.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
     assert!(largest > 0.0, "{what}: nothing to compare");
     for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
         let far = (g - f64::from(w)).abs();
         // Written so that NaN fails too.
-        assert!(far <= 1e-5 * largest, "{what}[{i}]: got {g}, want {w}, largest {largest}");
+        assert!(far <= 1e-5 * largest + noise, "{what}[{i}]: got {g}, want {w}, largest {largest}");
     }
 }
 
@@ -73,6 +81,7 @@ fn deltas_and_merges_are_those_of_peft() {
         let files = folder(case);
         let adapter = peft::read(&files).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(adapter.warnings, [], "{name}");
+        headers_tell_what_numbers_tell(&files, &adapter);
         let parse = |file| {
             let (file, bytes) = files.get(file).unwrap();
             Tensors::parse(file, bytes).unwrap()
@@ -118,7 +127,35 @@ fn deltas_and_merges_are_those_of_peft() {
     }
 }
 
-fn wide(tensor: &Tensor) -> Vec<f64> {
+fn headers_tell_what_numbers_tell(files: &Files<'_>, adapter: &Adapter) {
+    let (file, bytes) = files.get(MODEL).unwrap();
+    let len = bytes.len() as u64;
+    // The header and nothing behind it.
+    let prefix = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let header = match safetensors::Header::parse(file, &bytes[..prefix], len).unwrap() {
+        Progress::Done(header) => header,
+        Progress::More(wanted) => panic!("{wanted} of {prefix}"),
+    };
+    let tensors = Tensors::new(header, Parts::new());
+    let config = Some(files.get(CONFIG).unwrap());
+    let mut file = AdapterFile::open(config, tensors, &Conventions::default()).unwrap();
+    assert!(file.modules().eq(adapter.deltas.keys()));
+    for (module, delta) in &adapter.deltas {
+        crate::lycoris::agrees(&file, module, delta);
+        refused(file.delta(module), "BadFile", &["a part of the file without them"]);
+    }
+    // Part by part.
+    for (module, delta) in &adapter.deltas {
+        for range in file.ranges(module).unwrap() {
+            let part = &bytes[range.start as usize..range.end as usize];
+            file.tensors_mut().insert(range.start, part);
+        }
+        assert_eq!(&file.delta(module).unwrap(), delta);
+        file.tensors_mut().clear();
+    }
+}
+
+pub fn wide(tensor: &Tensor) -> Vec<f64> {
     tensor.to_f32().into_iter().map(f64::from).collect()
 }
 
@@ -276,19 +313,25 @@ fn vector_v5_lokr() {
 
 // Files made in the test
 
-type Stored = (String, Vec<usize>, Vec<f32>);
+pub type Stored = (String, Vec<usize>, Vec<f32>);
 
-fn stored(name: &str, shape: &[usize], values: &[f32]) -> Stored {
+pub fn stored(name: &str, shape: &[usize], values: &[f32]) -> Stored {
     (name.to_owned(), shape.to_vec(), values.to_vec())
 }
 
-fn safetensors_file(tensors: &[Stored]) -> Vec<u8> {
+pub fn safetensors_file(tensors: &[Stored]) -> Vec<u8> {
+    safetensors_with(tensors, &json!({}))
+}
+
+/// With texts under `__metadata__`.
+pub fn safetensors_with(tensors: &[Stored], metadata: &Value) -> Vec<u8> {
+    let metadata: HashMap<String, String> = serde_json::from_value(metadata.clone()).unwrap();
     let bytes: Vec<Vec<u8>> =
         tensors.iter().map(|(.., v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
     let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
         (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
     });
-    safetensors::serialize(views, None).unwrap()
+    ::safetensors::serialize(views, Some(metadata)).unwrap()
 }
 
 /// A file whose header is `header`, whatever that is.
@@ -765,7 +808,10 @@ fn trained_biases_replace_those_of_the_base() {
         let folder = lora().set("bias", json!(setting)).with(bias.clone());
         let adapter = folder.read().unwrap();
         let (name, bias) = adapter.replaced.first_key_value().unwrap();
-        assert_eq!((name.as_str(), bias.to_f32()), (if setting == "all" { "other.bias" } else { "l.q.bias" }, vec![1., 2., 3., 4.]));
+        assert_eq!(
+            (name.as_str(), bias.to_f32()),
+            (if setting == "all" { "other.bias" } else { "l.q.bias" }, vec![1., 2., 3., 4.])
+        );
     }
     refused(lora().set("bias", json!("some")).read(), "BadConfig", &["bias", "lora_only"]);
 }
@@ -779,7 +825,8 @@ fn trained_rows_of_an_embedding_are_rows_and_no_delta() {
         let adapter = folder.read().unwrap();
         let rows = &adapter.rows["model.embed_tokens.weight"];
         assert_eq!(rows.indices(), [4, 1]);
-        let table = Tensor::new(vec![5, 3], Data::F32((0..15).map(|i| i as f32).collect())).unwrap();
+        let table =
+            Tensor::new(vec![5, 3], Data::F32((0..15).map(|i| i as f32).collect())).unwrap();
         let merged = rows.merge(&table, 1.0).unwrap().to_f32();
         assert_eq!(merged, [0., 1., 2., 4., 5., 6., 6., 7., 8., 9., 10., 11., 1., 2., 3.]);
         assert_eq!(rows.merge(&table, 0.0).unwrap(), table);
@@ -787,7 +834,11 @@ fn trained_rows_of_an_embedding_are_rows_and_no_delta() {
         refused(rows.merge(&short, 1.0), "BadArgument", &["token index", "below 4"]);
     }
     let folder = |indices: Value| lora().set("trainable_token_indices", indices);
-    refused(folder(json!([1])).with(rows.clone()).read(), "UnknownTensor", &[name, "2 rows", "1 tokens"]);
+    refused(
+        folder(json!([1])).with(rows.clone()).read(),
+        "UnknownTensor",
+        &[name, "2 rows", "1 tokens"],
+    );
     refused(folder(json!([1, 1])).with(rows.clone()).read(), "BadArgument", &["1 twice"]);
     refused(folder(json!({ "wte": [1, 2] })).with(rows).read(), "UnknownTensor", &[name]);
     refused(folder(json!([1, 2])).read(), "MissingTensor", &["trainable_tokens_delta"]);

@@ -16,6 +16,7 @@ mod comparer;
 mod format;
 mod gguf;
 mod gguf_lora;
+mod lycoris;
 mod on_cpu;
 mod on_gpu;
 mod refusals;

@@ -1,0 +1,201 @@
+//! A base model as far as an adapter needs it: names and shapes of its weights.
+//!
+//! Adapters name modules in many ways: with prefixes of the program that saved them, and often with
+//! `_` for every `.`. Such a name cannot be taken apart, since modules have `_` in their own names;
+//! it is looked up among the names of the base (diffusers#14006, #14080).
+
+use std::collections::BTreeMap;
+
+use super::json::Object;
+use crate::{Error, Result};
+
+/// Prefixes of names with `_` for `.`: kohya's (Stable Diffusion and what came after) and LyCORIS's.
+const FLAT_PREFIXES: [&str; 8] = [
+    "lora_unet_",
+    "lora_te1_",
+    "lora_te2_",
+    "lora_te3_",
+    "lora_te_",
+    "lora_prior_unet_",
+    "lora_transformer_",
+    "lycoris_",
+];
+
+/// Prefixes of names with dots: diffusers, ComfyUI, ai-toolkit.
+const DOTTED_PREFIXES: [&str; 9] = [
+    "base_model.model.",
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "transformer.",
+    "unet.",
+    "text_encoder_2.",
+    "text_encoder_3.",
+    "text_encoder.",
+    "text_encoders.",
+];
+
+/// Models of transformers that keep Linear weights as `[in, out]` (`Conv1D`).
+const CONV1D_MODELS: [&str; 4] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
+
+/// Names and shapes of a base model, and what its config says.
+#[derive(Debug, Clone, Default)]
+pub struct Base {
+    shapes: BTreeMap<String, Vec<usize>>,
+    /// Modules by their name with `_` for `.`.
+    flat: BTreeMap<String, Vec<String>>,
+    model_type: Option<String>,
+    tie_word_embeddings: Option<bool>,
+}
+
+impl Base {
+    /// From the tensors of a model, over all its files.
+    pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
+        let shapes: BTreeMap<String, Vec<usize>> = tensors.into_iter().collect();
+        let mut flat: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for module in shapes.keys().filter_map(|name| name.strip_suffix(".weight")) {
+            flat.entry(module.replace('.', "_")).or_default().push(module.to_owned());
+        }
+        Self { shapes, flat, ..Self::default() }
+    }
+
+    /// With the model's `config.json`: its name for errors, and its bytes.
+    pub fn with_config(self, file: &str, bytes: &[u8]) -> Result<Self> {
+        let config = Object::parse(file, bytes)?;
+        let model_type = config.text("model_type")?.map(str::to_owned);
+        let tie_word_embeddings = match config.get("tie_word_embeddings") {
+            None => None,
+            Some(_) => Some(config.flag("tie_word_embeddings", true)?),
+        };
+        Ok(Self { model_type, tie_word_embeddings, ..self })
+    }
+
+    /// Whether Linear weights are stored as `[in, out]`, as in GPT-2. Only square ones need to ask.
+    #[must_use]
+    pub fn conv1d(&self) -> bool {
+        self.model_type.as_deref().is_some_and(|kind| CONV1D_MODELS.contains(&kind))
+    }
+
+    /// `tie_word_embeddings` of the config, where it says.
+    #[must_use]
+    pub fn tie_word_embeddings(&self) -> Option<bool> {
+        self.tie_word_embeddings
+    }
+
+    /// Shape of a tensor by its full name.
+    #[must_use]
+    pub fn shape(&self, tensor: &str) -> Option<&[usize]> {
+        self.shapes.get(tensor).map(Vec::as_slice)
+    }
+
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.shapes.keys().map(String::as_str)
+    }
+
+    /// The module of the base that an adapter's name means: the same name, else the only one that
+    /// fits behind known prefixes, else the only one of which either is the end of the other.
+    pub fn module(&self, name: &str) -> Result<String> {
+        let exact = |name: &str| self.shapes.contains_key(&format!("{name}.weight"));
+        if exact(name) {
+            return Ok(name.to_owned());
+        }
+        let bare = strip(name, &DOTTED_PREFIXES);
+        if exact(bare) {
+            return Ok(bare.to_owned());
+        }
+        let modules = || self.shapes.keys().filter_map(|name| name.strip_suffix(".weight"));
+        let dotted: Vec<&str> = if bare.contains('.') {
+            modules().filter(|m| is_end(m, bare, '.') || is_end(bare, m, '.')).collect()
+        } else {
+            Vec::new()
+        };
+        if !dotted.is_empty() {
+            return only(name, dotted);
+        }
+        let bare = strip(name, &FLAT_PREFIXES);
+        if let Some(modules) = self.flat.get(bare) {
+            return only(name, modules.iter().map(String::as_str).collect());
+        }
+        let ends = self.flat.iter().filter(|(flat, _)| is_end(flat, bare, '_'));
+        only(name, ends.flat_map(|(_, modules)| modules).map(String::as_str).collect())
+    }
+}
+
+fn strip<'a>(name: &'a str, prefixes: &[&str]) -> &'a str {
+    prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
+}
+
+/// Whether `end` is the end of `path`, behind a separator.
+fn is_end(path: &str, end: &str, separator: char) -> bool {
+    path.strip_suffix(end).is_some_and(|rest| rest.ends_with(separator))
+}
+
+fn only(name: &str, modules: Vec<&str>) -> Result<String> {
+    match modules.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err(Error::argument("base", format!("a weight for {name}"), "none of that name")),
+        [first, second, ..] => Err(Error::argument(
+            "base",
+            format!("one weight for {name}"),
+            format!("{} that fit, such as {first} and {second}", modules.len()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(names: &[&str]) -> Base {
+        Base::new(names.iter().map(|name| (format!("{name}.weight"), vec![2, 2])))
+    }
+
+    #[test]
+    fn names_are_looked_up_and_never_taken_apart() {
+        let flux = base(&["time_in.in_layer", "double_blocks.0.img_attn.qkv", "time.in.out"]);
+        assert_eq!(flux.module("lora_unet_time_in_in_layer").unwrap(), "time_in.in_layer");
+        assert_eq!(flux.module("time_in.in_layer").unwrap(), "time_in.in_layer");
+        let qkv = "double_blocks.0.img_attn.qkv";
+        for name in [
+            "lora_unet_double_blocks_0_img_attn_qkv",
+            "diffusion_model.double_blocks.0.img_attn.qkv",
+            "transformer.double_blocks.0.img_attn.qkv",
+            "lycoris_double_blocks_0_img_attn_qkv",
+        ] {
+            assert_eq!(flux.module(name).unwrap(), qkv, "{name}");
+        }
+        assert!(flux.module("lora_unet_nowhere").is_err());
+    }
+
+    #[test]
+    fn prefixes_that_one_side_has_are_bridged_where_only_one_fits() {
+        // peft#1579: keys with one `model.` too many, or too few.
+        let llama = base(&["model.layers.0.q", "model.layers.1.q", "lm_head"]);
+        assert_eq!(llama.module("layers.0.q").unwrap(), "model.layers.0.q");
+        assert_eq!(llama.module("model.model.layers.0.q").unwrap(), "model.layers.0.q");
+        assert_eq!(llama.module("lycoris_layers_1_q").unwrap(), "model.layers.1.q");
+        let two = base(&["encoder.layers.0.q", "decoder.layers.0.q"]);
+        let error = two.module("layers.0.q").unwrap_err().to_string();
+        assert!(error.contains("decoder.layers.0.q and encoder.layers.0.q"), "{error}");
+        // diffusers#10804: a short name is not the end of every longer one.
+        let proj = base(&["proj_out", "blocks.0.proj_out"]);
+        assert_eq!(proj.module("proj_out").unwrap(), "proj_out");
+        assert_eq!(proj.module("transformer.proj_out").unwrap(), "proj_out");
+        assert_eq!(proj.module("lora_unet_proj_out").unwrap(), "proj_out");
+    }
+
+    #[test]
+    fn two_modules_that_flatten_alike_are_an_error() {
+        let twins = base(&["a_b.c", "a.b_c"]);
+        assert!(twins.module("lora_unet_a_b_c").unwrap_err().to_string().contains("2 that fit"));
+    }
+
+    #[test]
+    fn the_config_tells_how_a_base_stores_weights() {
+        let with = |json: &str| base(&[]).with_config("config.json", json.as_bytes()).unwrap();
+        assert!(with(r#"{"model_type":"gpt2"}"#).conv1d());
+        assert!(!with(r#"{"model_type":"llama"}"#).conv1d());
+        assert_eq!(with(r#"{"tie_word_embeddings":false}"#).tie_word_embeddings(), Some(false));
+        assert_eq!(with("{}").tie_word_embeddings(), None);
+    }
+}
