@@ -81,6 +81,17 @@ impl Base {
         self.tie_word_embeddings
     }
 
+    /// The input embedding table: the tensor with one of the names that such tables have.
+    #[must_use]
+    pub fn embedding_table(&self) -> Option<&str> {
+        const TABLES: [&str; 4] = ["embed_tokens", "wte", "word_embeddings", "embed_in"];
+        let is_table = |name: &&str| {
+            let module = name.strip_suffix(".weight").unwrap_or_default();
+            TABLES.contains(&module.rsplit('.').next().unwrap_or_default())
+        };
+        self.names().find(is_table)
+    }
+
     /// Shape of a tensor by its full name.
     #[must_use]
     pub fn shape(&self, tensor: &str) -> Option<&[usize]> {

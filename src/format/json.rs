@@ -45,6 +45,11 @@ impl Object {
         &self.file
     }
 
+    /// The object itself.
+    pub(super) fn into_map(self) -> Map<String, Value> {
+        self.map
+    }
+
     /// All fields, in the order of the file.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.map.iter().map(|(k, v)| (k.as_str(), v))

@@ -77,6 +77,18 @@ impl Tensor {
         Ok(Self { shape, data })
     }
 
+    /// A tensor of zeros. The shape must be that of a tensor that is in memory.
+    #[must_use]
+    pub(crate) fn zeros(shape: Vec<usize>, dtype: DType) -> Self {
+        let len = shape.iter().product();
+        let data = match dtype {
+            DType::F32 => Data::F32(vec![0.0; len]),
+            DType::F16 => Data::F16(vec![0; len]),
+            DType::BF16 => Data::BF16(vec![0; len]),
+        };
+        Self { shape, data }
+    }
+
     /// Dimensions, slowest first.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
