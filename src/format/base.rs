@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gguf::{self, rope_order::Heads};
 use super::json::Object;
 use crate::{Error, Result};
 
@@ -45,17 +46,23 @@ pub struct Base {
     flat: BTreeMap<String, Vec<String>>,
     model_type: Option<String>,
     tie_word_embeddings: Option<bool>,
+    heads: Option<Heads>,
 }
 
 impl Base {
     /// From the tensors of a model, over all its files.
-    pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
-        let shapes: BTreeMap<String, Vec<usize>> = tensors.into_iter().collect();
+    pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Result<Self> {
+        let mut shapes = BTreeMap::new();
+        for (name, shape) in tensors {
+            if shapes.insert(name.clone(), shape).is_some() {
+                return Err(Error::argument("base", "each tensor once", format!("{name} twice")));
+            }
+        }
         let mut flat: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for module in shapes.keys().filter_map(|name| name.strip_suffix(".weight")) {
             flat.entry(module.replace('.', "_")).or_default().push(module.to_owned());
         }
-        Self { shapes, flat, ..Self::default() }
+        Ok(Self { shapes, flat, ..Self::default() })
     }
 
     /// With the model's `config.json`: its name for errors, and its bytes.
@@ -66,13 +73,44 @@ impl Base {
             None => None,
             Some(_) => Some(config.flag("tie_word_embeddings", true)?),
         };
-        Ok(Self { model_type, tie_word_embeddings, ..self })
+        let count = |field| config.count(field, 1, 1 << 20);
+        let query = count("num_attention_heads")?;
+        let key_value = count("num_key_value_heads")?.or(query);
+        let heads = query.zip(key_value).map(|(query, key_value)| Heads { query, key_value });
+        Ok(Self { model_type, tie_word_embeddings, heads, ..self })
     }
 
     /// Whether Linear weights are stored as `[in, out]`, as in GPT-2. Only square ones need to ask.
     #[must_use]
     pub fn conv1d(&self) -> bool {
         self.model_type.as_deref().is_some_and(|kind| CONV1D_MODELS.contains(&kind))
+    }
+
+    /// Attention heads of the config, where it has them.
+    #[must_use]
+    pub fn heads(&self) -> Option<Heads> {
+        self.heads
+    }
+
+    /// What llama.cpp needs to know of the base of an adapter.
+    pub fn gguf(&self) -> Result<gguf::lora::Base<'_>> {
+        let kind = self.model_type.as_deref();
+        let architecture = match kind {
+            Some("llama" | "mistral") => "llama",
+            Some(kind @ ("qwen2" | "qwen3")) => kind,
+            other => {
+                return Err(Error::Unsupported {
+                    what: "model_type of the base's config.json, for a GGUF adapter".into(),
+                    got: other.unwrap_or("none").into(),
+                    supported: "llama, mistral, qwen2, qwen3".into(),
+                });
+            }
+        };
+        let heads = self.heads.ok_or_else(|| {
+            Error::argument("base", "num_attention_heads in its config.json", "none")
+        })?;
+        let tied = self.tie_word_embeddings.unwrap_or(self.shape("lm_head.weight").is_none());
+        Ok(gguf::lora::Base { architecture, heads, tie_word_embeddings: tied })
     }
 
     /// `tie_word_embeddings` of the config, where it says.
@@ -158,7 +196,7 @@ mod tests {
     use super::*;
 
     fn base(names: &[&str]) -> Base {
-        Base::new(names.iter().map(|name| (format!("{name}.weight"), vec![2, 2])))
+        Base::new(names.iter().map(|name| (format!("{name}.weight"), vec![2, 2]))).unwrap()
     }
 
     #[test]

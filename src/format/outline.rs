@@ -17,6 +17,15 @@ impl Outline {
         Self { delta, parameters, dtype }
     }
 
+    /// Of a delta that is in memory, whose factors are F32 then.
+    #[must_use]
+    pub fn of(delta: Delta) -> Self {
+        let magnitude = delta.magnitude.as_ref().map_or(0, |m| m.values.len());
+        let bias = delta.bias.as_ref().map_or(0, Vec::len);
+        let parameters = delta.method().parameters() + magnitude + bias;
+        Self { delta, parameters, dtype: "F32" }
+    }
+
     /// `LoRA`, `LoHa`, `LoKr`.
     #[must_use]
     pub fn method(&self) -> &'static str {

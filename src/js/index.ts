@@ -6,9 +6,13 @@
 export {
   Adapter,
   type AdapterModule,
+  type AdapterOptions,
   type AdapterWarning,
+  type Conventions,
+  type Inspection,
   type Method,
   type Spectrum,
+  type WholeTensor,
 } from './adapter.js'
 export { init, type Backend, type Engine, type InitOptions } from './engine.js'
 export { LokahiError, type ErrorCode } from './errors.js'

@@ -96,7 +96,12 @@ export class Model {
     }
     const adapter = source instanceof Adapter ? source : await Adapter.load(source, options)
     try {
-      call(() => this.#open().loadAdapter(name, adapter.core()))
+      const data = await adapter.data(options)
+      try {
+        call(() => this.#open().loadAdapter(name, data))
+      } finally {
+        data.free()
+      }
     } catch (error) {
       if (adapter !== source) adapter.dispose()
       throw error

@@ -1,3 +1,5 @@
+import type { Folder } from './source.js'
+
 /**
  * What differs between a browser and Node. The Node entry replaces both; nothing here touches a
  * global when it is imported.
@@ -5,8 +7,8 @@
 export interface Platform {
   /** The wasm beside this file. */
   wasm(): Promise<WasmSource>
-  /** A folder on disk, where a string is a path; `undefined` where it is an address. */
-  folder(source: string | URL): ((file: string) => Promise<Uint8Array | undefined>) | undefined
+  /** A folder or a file on disk, where a string is a path; `undefined` where it is an address. */
+  folder(source: string | URL): Promise<Folder | undefined>
 }
 
 /** Where the wasm may come from. */
@@ -17,5 +19,5 @@ export const platform: Platform = {
     // Written out in full: bundlers look for this form and carry the file along.
     return new URL('./lokahi_bg.wasm', import.meta.url)
   },
-  folder: () => undefined,
+  folder: async () => undefined,
 }

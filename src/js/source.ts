@@ -1,13 +1,18 @@
+import { ofAddress, ofBlob, ofMemory, type Bytes } from './bytes.js'
 import { LokahiError } from './errors.js'
 import { platform } from './platform.js'
 
 /**
- * Where a model or an adapter comes from: the address of a folder, a Hub id
+ * Where a model or an adapter comes from: the address of a folder or of one file, a Hub id
  * (`owner/name[@revision]`), files that were picked or dropped, or bytes by file name. In Node also a
  * path, which begins with `/`, `./` or `../`.
  */
 export type Source =
-  string | URL | readonly File[] | Readonly<Record<string, ArrayBuffer | Uint8Array>>
+  | string
+  | URL
+  | File
+  | readonly File[]
+  | Readonly<Record<string, ArrayBuffer | Uint8Array>>
 
 export interface Progress {
   status: 'download' | 'done' | 'ready'
@@ -26,6 +31,14 @@ export interface LoadOptions {
   signal?: AbortSignal
 }
 
+/** Where files are found by name. */
+export interface Folder {
+  /** The names that are there, where that can be known. */
+  names?: readonly string[]
+  /** A file, `undefined` where there is none. */
+  open(name: string): Promise<Bytes | undefined>
+}
+
 /** Reads files of a folder; those that are not `needed` may be missing. */
 export async function readFolder(
   source: Source,
@@ -34,52 +47,80 @@ export async function readFolder(
   options: LoadOptions,
 ): Promise<Map<string, Uint8Array>> {
   options.signal?.throwIfAborted()
-  const folder = open(source, options)
+  const folder = await openSource(source, options)
   const found = new Map<string, Uint8Array>()
   for (const file of [...needed, ...optional]) {
-    const bytes = await folder(file)
+    const bytes = await folder.open(file)
     options.signal?.throwIfAborted()
     if (bytes) {
-      found.set(file, bytes)
-      const { length } = bytes
-      options.onProgress?.({ status: 'done', file, loaded: length, total: length, progress: 100 })
+      found.set(file, await readWhole(bytes, options))
     } else if (needed.includes(file)) {
-      throw new LokahiError('MissingFile', `missing file ${file} in ${describe(source)}`)
+      throw missing(file, source)
     }
   }
   return found
 }
 
-type Folder = (file: string) => Promise<Uint8Array | undefined>
+/** All bytes of a file. */
+export async function readWhole(bytes: Bytes, options: LoadOptions): Promise<Uint8Array> {
+  const { name: file, size } = bytes
+  const whole = await bytes.read(0, size)
+  options.signal?.throwIfAborted()
+  options.onProgress?.({ status: 'done', file, loaded: size, total: size, progress: 100 })
+  return whole
+}
 
-function open(source: Source, options: LoadOptions): Folder {
+/** The error of a file that is not there. */
+export function missing(file: string, source: Source): LokahiError {
+  return new LokahiError('MissingFile', `missing file ${file} in ${describe(source)}`)
+}
+
+/** The files of a source. One file is a folder of one. */
+export async function openSource(source: Source, options: LoadOptions): Promise<Folder> {
   if (typeof source === 'string' || source instanceof URL) {
-    return platform.folder(source) ?? fetchFrom(address(source), options)
+    const folder = await platform.folder(source)
+    if (folder) return folder
+    const url = address(source)
+    if (!url.pathname.endsWith('/')) {
+      const name = decodeURIComponent(url.pathname.split('/').pop() ?? '')
+      return {
+        names: [name],
+        open: async (file) => (file === name ? ofAddress(url, options) : undefined),
+      }
+    }
+    return { open: (file) => ofAddress(new URL(file, url), options) }
   }
+  if (globalThis.File && source instanceof File) return openSource([source], options)
   if (Array.isArray(source)) {
     const files = source as readonly File[]
-    return async (name) => {
+    const open = async (name: string) => {
       const file = files.find((file) => file.name === name)
-      return file && new Uint8Array(await file.arrayBuffer())
+      return file && ofBlob(name, file)
     }
+    return { names: files.map((file) => file.name), open }
   }
   if (source && typeof source === 'object') {
     const bytes = source as Readonly<Record<string, ArrayBuffer | Uint8Array>>
-    return async (name) => {
-      const data = Object.hasOwn(bytes, name) ? bytes[name] : undefined
-      return data && (data instanceof Uint8Array ? data : new Uint8Array(data))
-    }
+    const open = async (name: string) =>
+      Object.hasOwn(bytes, name) ? ofMemory(name, bytes[name]) : undefined
+    return { names: Object.keys(bytes), open }
   }
   throw new LokahiError('BadArgument', `source: expected an address, files or bytes, got ${source}`)
 }
 
 const HUB_ID = /^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/
 
-/** The folder's address, with a slash at its end. */
+/** An address that ends like this is a file; any other is a folder. */
+const FILE = /\.(safetensors|gguf)$/i
+
+/** The address of a file, or of a folder with a slash at its end. */
 function address(source: string | URL): URL {
-  if (typeof source === 'string' && HUB_ID.test(source) && !/^\.\.?\//.test(source)) {
-    const [id, revision = 'main'] = source.split('@')
-    return new URL(`https://huggingface.co/${id}/resolve/${revision}/`)
+  const text = String(source)
+  if (typeof source === 'string' && HUB_ID.test(text) && !/^\.\.?\//.test(text)) {
+    if (!FILE.test(text)) {
+      const [id, revision = 'main'] = text.split('@')
+      return new URL(`https://huggingface.co/${id}/resolve/${revision}/`)
+    }
   }
   const base = globalThis.document?.baseURI ?? globalThis.location?.href
   let url
@@ -88,58 +129,13 @@ function address(source: string | URL): URL {
   } catch (cause) {
     throw new LokahiError('BadArgument', `source: ${source} is no address`, { cause })
   }
-  if (!url.pathname.endsWith('/')) url.pathname += '/'
+  if (!url.pathname.endsWith('/') && !FILE.test(url.pathname)) url.pathname += '/'
   return url
-}
-
-function fetchFrom(folder: URL, { signal, onProgress }: LoadOptions): Folder {
-  return async (file) => {
-    const url = new URL(file, folder)
-    let response
-    try {
-      response = await fetch(url, { signal })
-    } catch (cause) {
-      throw networkError(url, cause, signal)
-    }
-    if (response.status === 404) return undefined
-    if (!response.ok) {
-      throw new LokahiError('Network', `${url}: the server answered ${response.status}`)
-    }
-    const total = Number(response.headers.get('content-length') ?? 0)
-    const chunks: Uint8Array[] = []
-    let loaded = 0
-    const reader = response.body?.getReader()
-    if (!reader) return new Uint8Array(await response.arrayBuffer())
-    try {
-      for (;;) {
-        const { done, value } = await reader.read()
-        if (done) break
-        chunks.push(value)
-        loaded += value.length
-        const progress = total > 0 ? Math.min(100, (100 * loaded) / total) : 0
-        onProgress?.({ status: 'download', file, loaded, total, progress })
-      }
-    } catch (cause) {
-      throw networkError(url, cause, signal)
-    }
-    const bytes = new Uint8Array(loaded)
-    let at = 0
-    for (const chunk of chunks) {
-      bytes.set(chunk, at)
-      at += chunk.length
-    }
-    return bytes
-  }
-}
-
-/** An abort stays an `AbortError`; all else is the network's. */
-function networkError(url: URL, cause: unknown, signal: AbortSignal | undefined): unknown {
-  if (signal?.aborted) return signal.reason
-  return new LokahiError('Network', `${url}: ${(cause as Error).message}`, { cause })
 }
 
 function describe(source: Source): string {
   if (typeof source === 'string' || source instanceof URL) return String(source)
+  if (globalThis.File && source instanceof File) return source.name
   const names = Array.isArray(source) ? source.map((file: File) => file.name) : Object.keys(source)
   return names.length > 0 ? names.join(', ') : 'an empty folder'
 }

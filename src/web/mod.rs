@@ -3,6 +3,7 @@
 
 mod adapter;
 mod device;
+mod file;
 mod model;
 
 use js_sys::{Error as JsError, Map, Reflect, Uint8Array};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use super::{JsResult, adapter::CoreAdapter, device::CoreDevice, files, plain};
+use super::{JsResult, adapter::CoreAdapterData, device::CoreDevice, files, plain};
 use crate::{
     Error,
     backend::Backend,
@@ -148,8 +148,8 @@ impl CoreModel {
 
     /// Uploads an adapter under a name.
     #[wasm_bindgen(js_name = loadAdapter)]
-    pub fn load_adapter(&mut self, name: &str, adapter: &CoreAdapter) -> JsResult<()> {
-        Ok(on!(&mut self.model, model => model.load_adapter(name, adapter.adapter()))?)
+    pub fn load_adapter(&mut self, name: &str, adapter: &CoreAdapterData) -> JsResult<()> {
+        Ok(on!(&mut self.model, model => model.load_adapter(name, &adapter.adapter))?)
     }
 
     /// Names of the loaded adapters.

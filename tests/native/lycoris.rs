@@ -41,7 +41,7 @@ fn deltas_and_merges_are_those_of_lycoris() {
         assert_eq!(codes, whole, "{name}");
         let shapes =
             base.names().into_iter().map(|n| (n.clone(), base.shape(&n).unwrap().to_vec()));
-        adapter.resolve(&Base::new(shapes)).unwrap();
+        adapter.resolve(&Base::new(shapes).unwrap()).unwrap();
         let deltas = expected.names().into_iter().filter(|n| n.ends_with(".delta")).count();
         assert_eq!(adapter.modules().count(), deltas, "{name}");
         for module in adapter.modules() {
@@ -299,7 +299,8 @@ fn a_file_for_another_base_is_one_clear_error() {
         let tensors = Tensors::parse("adapter", &bytes).unwrap();
         AdapterFile::open(None, tensors, &Conventions::default()).unwrap()
     };
-    let base = |name: &str, shape: &[usize]| Base::new([(name.to_owned(), shape.to_vec())]);
+    let base =
+        |name: &str, shape: &[usize]| Base::new([(name.to_owned(), shape.to_vec())]).unwrap();
     open().resolve(&base("l.weight", &[2, 3])).unwrap();
     open().resolve(&base("l.weight", &[2, 3, 1, 1])).unwrap();
     refused(open().resolve(&base("l.weight", &[2, 4])), "BaseMismatch", &["0 of 1", "[2, 4]"]);
@@ -314,7 +315,7 @@ fn a_file_of_several_components_can_be_read_in_parts() {
     let tensors = Tensors::parse("adapter", &bytes).unwrap();
     let mut file = AdapterFile::open(None, tensors, &Conventions::default()).unwrap();
     assert_eq!(file.retain(|module| module.starts_with("lora_unet_")), 1);
-    file.resolve(&Base::new([("l.weight".to_owned(), vec![2, 3])])).unwrap();
+    file.resolve(&Base::new([("l.weight".to_owned(), vec![2, 3])]).unwrap()).unwrap();
     assert_eq!(file.modules().collect::<Vec<_>>(), ["l"]);
 }
 

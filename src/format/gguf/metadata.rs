@@ -45,6 +45,16 @@ impl Metadata {
         self.values.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// All keys and values as texts, to show.
+    #[must_use]
+    pub fn shown(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| match value.scalar() {
+            Some(Elements::Text(texts)) => texts.concat(),
+            _ => value.show(),
+        };
+        self.iter().map(|(key, value)| (key.to_owned(), text(value))).collect()
+    }
+
     /// A whole number, of any type of the file that holds it: writers differ.
     pub fn u32(&self, key: &str) -> Result<Option<u32>> {
         self.scalar(key, "a whole number of 32 bits", |e| e.u32s()?.first().copied())
