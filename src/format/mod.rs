@@ -11,10 +11,13 @@ pub mod gguf;
 mod json;
 mod llama;
 mod look;
+pub mod lycoris_write;
 mod module;
 mod numbers;
 pub mod peft;
 mod safetensors;
+mod stored;
+pub mod write_safetensors;
 
 pub use checkpoint::Checkpoint;
 pub use files::Files;

@@ -7,6 +7,9 @@
 
 mod config;
 mod keys;
+mod write;
+
+pub use write::{Options, write};
 
 use std::collections::BTreeMap;
 
