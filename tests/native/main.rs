@@ -22,3 +22,4 @@ mod refusals;
 mod refused;
 mod shaders;
 mod vectors;
+mod writers;

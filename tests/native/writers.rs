@@ -1,0 +1,557 @@
+//! Adapters to files and back: safetensors, PEFT folders, LyCORIS files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::refused::refused;
+use crate::trials::fixtures::{PLACES_ADAPTERS, files};
+use lokahi::adapter::{
+    Adapter, Axis, Delta, Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Magnitude,
+    Tucker,
+};
+use lokahi::format::{
+    Files, Tensors, lycoris_write as lycoris, peft, write_safetensors as safetensors,
+};
+use lokahi::tensor::{DType, Data, Matrix, Tensor};
+use serde_json::{Value, json};
+
+const MODEL: &str = "adapter_model.safetensors";
+
+// Safetensors
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+/// Names that JSON has to escape, all dtypes, shapes with nothing in them.
+fn odd_tensors() -> BTreeMap<String, Tensor> {
+    let tensor = |shape: &[usize], data| Tensor::new(shape.to_vec(), data).unwrap();
+    [
+        ("a \"quoted\" \\ name\n\u{1}", tensor(&[3], Data::F16(vec![1, 2, 0x7bff]))),
+        ("z", tensor(&[2, 1], Data::F32(vec![-0.0, f32::MIN_POSITIVE]))),
+        ("층.가중치", tensor(&[1, 1, 1], Data::BF16(vec![0x3f80]))),
+        ("scalar", tensor(&[], Data::F32(vec![0.1]))),
+        ("nothing", tensor(&[0, 3], Data::F32(vec![]))),
+    ]
+    .map(|(name, tensor)| (name.to_owned(), tensor))
+    .into()
+}
+
+#[test]
+fn tensors_come_back_here_and_in_the_safetensors_crate() {
+    let tensors = odd_tensors();
+    let metadata = texts(&[("format", "pt"), ("a \"b\"", "c\\\nd")]);
+    let bytes = safetensors::write(&tensors, &metadata).unwrap();
+    let ours = Tensors::parse("x", &bytes).unwrap();
+    assert_eq!(ours.names(), tensors.keys().cloned().collect::<Vec<_>>());
+    let texts: BTreeMap<_, _> = metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(ours.metadata(), texts);
+    let (length, _) = ::safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!(length % 8, 0);
+    let theirs = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(theirs.len(), tensors.len());
+    for (name, tensor) in &tensors {
+        assert_eq!(&ours.get(name).unwrap(), tensor, "{name}");
+        let view = theirs.tensor(name).unwrap();
+        assert_eq!(
+            (view.shape(), format!("{:?}", view.dtype()).as_str()),
+            (tensor.shape(), tensor.dtype().name())
+        );
+        // Readers view the bytes as numbers where they lie.
+        let at = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
+        let size = if tensor.dtype() == DType::F32 { 4 } else { 2 };
+        assert_eq!(at % size, 0, "{name}");
+    }
+    assert_eq!(safetensors::write(&tensors, &metadata).unwrap(), bytes, "the same bytes again");
+}
+
+#[test]
+fn headers_for_tensors_that_come_one_by_one() {
+    let entry = |name, dtype, shape| safetensors::Entry { name, dtype, shape };
+    let entries = [entry("ids", "I64", &[2][..]), entry("b", "BF16", &[3]), entry("a", "U8", &[1])];
+    let mut bytes = safetensors::header(&entries, &BTreeMap::new()).unwrap();
+    assert_eq!(bytes.len() % 8, 0);
+    bytes.extend(7i64.to_le_bytes());
+    bytes.extend((-1i64).to_le_bytes());
+    bytes.extend([1, 2, 3, 4, 5, 6]);
+    bytes.push(9);
+    let theirs = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(theirs.tensor("ids").unwrap().data()[..8], 7i64.to_le_bytes());
+    assert_eq!(theirs.tensor("b").unwrap().data(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(theirs.tensor("a").unwrap().data(), [9]);
+    assert_eq!(theirs.metadata().metadata(), &None);
+
+    let header = |entries: &[_]| safetensors::header(entries, &BTreeMap::new());
+    let halves_first = [entry("a", "BF16", &[3]), entry("b", "F32", &[1])];
+    refused(header(&halves_first), "BadArgument", &["b is aligned", "byte 6"]);
+    refused(header(&[entry("a", "F33", &[3])]), "BadArgument", &["F33", "tensor a"]);
+    let twice = [entry("a", "F32", &[1]), entry("a", "F32", &[1])];
+    refused(header(&twice), "BadArgument", &["\"a\""]);
+    refused(header(&[entry("__metadata__", "F32", &[1])]), "BadArgument", &["__metadata__"]);
+    let large = [entry("a", "F32", &[usize::MAX, 2])];
+    refused(header(&large), "ShapeMismatch", &["tensor a"]);
+    // Four bits a number: three of them are no whole bytes.
+    refused(header(&[entry("a", "F4", &[3])]), "ShapeMismatch", &["whole bytes"]);
+}
+
+// PEFT folders
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/adapters")
+}
+
+fn file(case: &str, file: &str) -> Vec<u8> {
+    std::fs::read(root().join(case).join(file)).unwrap()
+}
+
+fn case(name: &str) -> Files<'static> {
+    ["adapter_config.json", MODEL].into_iter().map(|f| (f, file(name, f))).collect()
+}
+
+/// Every case of PEFT, by name.
+fn cases() -> BTreeMap<String, Adapter> {
+    let names = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    let cases = names.filter(|name| name.starts_with("peft-"));
+    let cases: BTreeMap<_, _> = cases
+        .map(|name| {
+            let adapter = peft::read(&case(&name)).unwrap();
+            (name, adapter)
+        })
+        .collect();
+    assert!(cases.len() >= 22, "{} cases", cases.len());
+    cases
+}
+
+fn peft(adapter: &Adapter) -> Files<'static> {
+    let (files, warnings) = peft::write(adapter, &peft::Options::default()).unwrap();
+    assert_eq!(warnings, []);
+    files
+}
+
+fn config(files: &Files<'_>) -> Value {
+    serde_json::from_slice(files.get("adapter_config.json").unwrap().1).unwrap()
+}
+
+/// Names, shapes, dtypes and bytes.
+fn stored(files: &Files<'_>) -> BTreeMap<String, Tensor> {
+    let tensors = Tensors::parse(MODEL, files.get(MODEL).unwrap().1).unwrap();
+    tensors.names().into_iter().map(|name| (name.clone(), tensors.get(&name).unwrap())).collect()
+}
+
+#[test]
+fn every_case_of_peft_comes_back() {
+    for (name, adapter) in cases() {
+        let dtype = match () {
+            () if name.ends_with("-fp16") => DType::F16,
+            () if name.ends_with("-bf16") => DType::BF16,
+            () => DType::F32,
+        };
+        let options = peft::Options { dtype, ..peft::Options::default() };
+        let (files, warnings) = peft::write(&adapter, &options).unwrap();
+        assert_eq!(warnings, [], "{name}");
+        // Rank, alpha, scale, factors: all of it, to the bit.
+        assert_eq!(peft::read(&files).unwrap(), adapter, "{name}");
+        // The tensors are those that PEFT itself had saved.
+        let original = case(&name);
+        assert_eq!(stored(&files), stored(&original), "{name}");
+        let (ours, theirs) = (config(&files), config(&original));
+        for field in ["peft_type", "use_rslora", "use_dora", "lora_bias", "decompose_both"] {
+            assert_eq!(ours.get(field), theirs.get(field), "{name}: {field}");
+        }
+    }
+}
+
+#[test]
+fn place_name_adapters_come_back() {
+    for (name, folder) in PLACES_ADAPTERS {
+        let adapter = peft::read(&files(folder)).unwrap();
+        let written = peft(&adapter);
+        assert_eq!(peft::read(&written).unwrap(), adapter, "{name}");
+        let config = config(&written);
+        assert_eq!(config["rank_pattern"], json!({}), "{name}");
+        assert_eq!(config["alpha_pattern"], json!({}), "{name}");
+    }
+}
+
+#[test]
+fn the_config_says_what_the_caller_knows() {
+    let adapter = peft::read(&case("peft-lora-patterns")).unwrap();
+    let options = peft::Options {
+        base_model_name_or_path: Some("owner/\"model\"".into()),
+        task_type: Some("CAUSAL_LM".into()),
+        ..peft::Options::default()
+    };
+    let config = config(&peft::write(&adapter, &options).unwrap().0);
+    assert_eq!(config["base_model_name_or_path"], "owner/\"model\"");
+    assert_eq!(config["task_type"], "CAUSAL_LM");
+    assert_eq!(config["bias"], "none");
+    let targets: Vec<_> = adapter.deltas.keys().cloned().collect();
+    assert_eq!(config["target_modules"], json!(targets));
+    for pattern in ["rank_pattern", "alpha_pattern"] {
+        let keys = config[pattern].as_object().unwrap().keys();
+        assert!(keys.clone().len() > 0, "{pattern}");
+        for key in keys {
+            assert!(key.starts_with(r"^layers\."), "{pattern}: {key}");
+        }
+    }
+}
+
+/// A matrix of small numbers that differ.
+fn matrix(rows: usize, cols: usize) -> Matrix {
+    Matrix::from_fn(rows, cols, |i, j| ((i * 31 + j * 7) % 17) as f32 * 0.25 - 1.9)
+}
+
+fn lora(out: usize, inputs: usize, rank: usize) -> Delta {
+    let lora = Lora::new(matrix(rank, inputs), matrix(out, rank)).unwrap();
+    Delta::new(Factors::Lora(lora), rank, rank as f32, 1.0)
+}
+
+fn loha(out: usize, inputs: usize, rank: usize) -> Delta {
+    let (a, b) = (matrix(out, rank), matrix(rank, inputs));
+    let loha = Loha::new(a.clone(), b.clone(), a, b).unwrap();
+    Delta::new(Factors::Loha(loha), rank, rank as f32, 1.0)
+}
+
+fn product(rows: usize, cols: usize, rank: usize) -> KronFactor {
+    KronFactor::LowRank { a: matrix(rows, rank), b: matrix(rank, cols) }
+}
+
+fn whole(rows: usize, cols: usize) -> KronFactor {
+    KronFactor::Full(matrix(rows, cols))
+}
+
+fn lokr(w1: KronFactor, w2: KronFactor, rank: usize) -> Delta {
+    Delta::new(Factors::Lokr(Lokr::new(w1, w2).unwrap()), rank, rank as f32, 1.0)
+}
+
+fn scaled(delta: Delta, alpha: f32, scale: f32) -> Delta {
+    Delta { alpha, scale, ..delta }
+}
+
+fn conv(delta: Delta, kernel: &[usize]) -> Delta {
+    Delta { layer: Layer::Conv { kernel: kernel.to_vec() }, ..delta }
+}
+
+fn adapter<const N: usize>(deltas: [(&str, Delta); N]) -> Adapter {
+    let deltas = deltas.map(|(module, delta)| (module.to_owned(), delta));
+    Adapter { deltas: deltas.into(), ..Adapter::default() }
+}
+
+/// Numbers without a pattern (SplitMix64).
+fn noise(count: u64) -> impl Iterator<Item = u64> {
+    (1..=count).map(|i| {
+        let mut z = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+/// Finite scales of every size, of both signs.
+fn awkward_scales() -> Vec<f32> {
+    let mut scales = vec![1.0, 0.1, 1.0 / 3.0, -2.0 / 7.0, 4.0 / 12f32.sqrt(), 1e-30, 7.7e30];
+    let random = noise(300).map(|bits| {
+        let exponent = 100 + (bits >> 32) as u32 % 55;
+        f32::from_bits(bits as u32 & 0x807f_ffff | exponent << 23)
+    });
+    scales.extend(random);
+    scales
+}
+
+#[test]
+fn every_scale_comes_back_to_the_bit() {
+    let mut deltas = BTreeMap::new();
+    for (i, scale) in awkward_scales().into_iter().enumerate() {
+        // An alpha that says nothing of the scale, as other files may have it.
+        let delta = scaled(lora(2, 3, 1 + i % 13), 5.0, scale);
+        deltas.insert(format!("blocks.{i}.w[0]+"), delta);
+    }
+    let adapter = Adapter { deltas, ..Adapter::default() };
+    let back = peft::read(&peft(&adapter)).unwrap();
+    for (module, delta) in &adapter.deltas {
+        let got = &back.deltas[module];
+        assert_eq!(got.scale.to_bits(), delta.scale.to_bits(), "{module}: {}", delta.scale);
+        assert_eq!((&got.factors, got.rank), (&delta.factors, delta.rank), "{module}");
+    }
+    assert_eq!(back.deltas.len(), adapter.deltas.len());
+}
+
+#[test]
+fn rslora_is_written_where_it_alone_gives_the_scales() {
+    let root = |alpha: f32, rank: usize| (f64::from(alpha) / (rank as f64).sqrt()) as f32;
+    let both = adapter([
+        ("a", scaled(lora(4, 6, 8), 16.0, root(16.0, 8))),
+        ("b", scaled(lora(4, 6, 3), 0.1, root(0.1, 3))),
+    ]);
+    let files = peft(&both);
+    assert_eq!(config(&files)["use_rslora"], true);
+    assert_eq!(config(&files)["lora_alpha"], json!(16));
+    assert_eq!(config(&files)["alpha_pattern"], json!({ "^b": 0.1 }));
+    assert_eq!(peft::read(&files).unwrap(), both);
+    // One module with another rule: alpha / r for all, with an alpha that gives each scale.
+    let mixed = adapter([
+        ("a", scaled(lora(4, 6, 8), 16.0, root(16.0, 8))),
+        ("b", scaled(lora(4, 6, 3), 6.0, 2.0)),
+    ]);
+    let files = peft(&mixed);
+    assert_eq!(config(&files)["use_rslora"], false);
+    let back = peft::read(&files).unwrap();
+    for (module, delta) in &mixed.deltas {
+        assert_eq!(back.deltas[module].scale, delta.scale, "{module}");
+    }
+}
+
+#[test]
+fn a_pattern_is_for_its_module_alone() {
+    // As ends of paths and as regular expressions, these names match each other.
+    let adapter = adapter([
+        ("proj", scaled(lora(4, 6, 2), 4.0, 2.0)),
+        ("b.proj", scaled(lora(4, 6, 3), 3.0, 1.0)),
+        ("bxproj", scaled(lora(4, 6, 5), 1.0, 0.2)),
+        ("c.b.proj", scaled(lora(4, 6, 3), 6.0, 2.0)),
+    ]);
+    assert_eq!(peft::read(&peft(&adapter)).unwrap(), adapter);
+}
+
+// LoKr in PEFT: the layers that PEFT builds, by its rule, from the base and the config.
+
+fn peft_factorization(dim: usize, factor: i64) -> (usize, usize) {
+    if factor > 0 && dim.is_multiple_of(factor as usize) {
+        return (factor as usize, dim / factor as usize);
+    }
+    let limit = if factor == -1 { dim } else { factor as usize };
+    let (mut m, mut n) = (1, dim);
+    while m < n {
+        let mut next = m + 1;
+        while !dim.is_multiple_of(next) {
+            next += 1;
+        }
+        if next > limit {
+            break;
+        }
+        (m, n) = (next, dim / next);
+    }
+    (m.min(n), m.max(n))
+}
+
+/// Factors of a weight of `shape`, with their shapes.
+fn peft_layer(shape: &[usize], r: usize, config: &Value) -> BTreeMap<&'static str, Vec<usize>> {
+    let factor = config["decompose_factor"].as_i64().unwrap();
+    let kernel = &shape[2..];
+    let (ol, ok) = peft_factorization(shape[0], factor);
+    let (im, in_n) = peft_factorization(shape[1], factor);
+    let mut layer = BTreeMap::new();
+    if config["decompose_both"] == true && 2 * r < ol.max(im) {
+        layer.insert("lokr_w1_a", vec![ol, r]);
+        layer.insert("lokr_w1_b", vec![r, im]);
+    } else {
+        layer.insert("lokr_w1", vec![ol, im]);
+    }
+    let size: usize = kernel.iter().product();
+    if 2 * r >= ok.max(in_n) {
+        layer.insert("lokr_w2", [&[ok, in_n], kernel].concat());
+    } else if config["use_effective_conv2d"] == true && size != 1 {
+        let core = if kernel.len() == 1 { &[kernel[0], 1] } else { kernel };
+        layer.insert("lokr_t2", [&[r, r], core].concat());
+        layer.insert("lokr_w2_a", vec![r, ok]);
+        layer.insert("lokr_w2_b", vec![r, in_n]);
+    } else {
+        layer.insert("lokr_w2_a", vec![ok, r]);
+        layer.insert("lokr_w2_b", vec![r, in_n * size]);
+    }
+    layer
+}
+
+#[track_caller]
+fn peft_builds_these(files: &Files<'_>, shape: impl Fn(&str) -> Vec<usize>) {
+    let (config, mut tensors) = (config(files), stored(files));
+    for module in config["target_modules"].as_array().unwrap() {
+        let module = module.as_str().unwrap();
+        let pattern = &config["rank_pattern"][format!("^{}", module.replace('.', r"\."))];
+        let r = pattern.as_u64().or(config["r"].as_u64()).unwrap() as usize;
+        for (suffix, shape) in peft_layer(&shape(module), r, &config) {
+            let tensor = tensors.remove(&format!("base_model.model.{module}.{suffix}"));
+            let got = tensor.unwrap_or_else(|| panic!("{module}: no {suffix} in {config}"));
+            assert_eq!(got.shape(), shape, "{module}: {suffix}, {config}");
+        }
+    }
+    assert_eq!(tensors.keys().collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn peft_builds_the_layers_of_every_lokr() {
+    let mut count = 0;
+    for (name, adapter) in cases().iter().filter(|(name, _)| name.contains("lokr")) {
+        let base = file(name, "base.safetensors");
+        let base = Tensors::parse("base", &base).unwrap();
+        let shape = |module: &str| base.shape(&format!("{module}.weight")).unwrap().to_vec();
+        peft_builds_these(&case(name), shape);
+        peft_builds_these(&peft(adapter), shape);
+        count += 1;
+    }
+    assert_eq!(count, 7);
+}
+
+/// Written, built by PEFT's rule, and read with the same factors and scales.
+#[track_caller]
+fn lokr_comes_back(adapter: &Adapter) -> Value {
+    let (files, _) = peft::write(adapter, &peft::Options::default()).unwrap();
+    peft_builds_these(&files, |module| adapter.deltas[module].weight_shape());
+    let back = peft::read(&files).unwrap();
+    for (module, delta) in &adapter.deltas {
+        let got = &back.deltas[module];
+        assert_eq!((got.scale, &got.factors), (delta.scale, &delta.factors), "{module}");
+    }
+    config(&files)
+}
+
+#[test]
+fn lokr_settings_are_found_from_the_shapes() {
+    // Whole factors with the scale 1 and a small rank, as LyCORIS's full_matrix has them: PEFT
+    // keeps w2 whole from rank 64 on, so alpha is 64 too.
+    let full = adapter([("a", lokr(whole(32, 64), whole(128, 64), 4))]);
+    let config = lokr_comes_back(&full);
+    assert_eq!((&config["r"], &config["alpha"]), (&json!(64), &json!(64)));
+    assert_eq!(config["decompose_factor"], json!(-1));
+    // The larger part first: PEFT's order where the factor divides the dimension.
+    let tall = adapter([("a", lokr(whole(16, 16), product(8, 40, 2), 2))]);
+    assert_eq!(lokr_comes_back(&tall)["decompose_factor"], json!(16));
+    // 105 = 3 * 35 at a limit under 5, 6 = 2 * 3 if 3 is no factor: 4 is the only one.
+    let four = adapter([("a", lokr(whole(3, 2), product(35, 3, 1), 1))]);
+    assert_eq!(lokr_comes_back(&four)["decompose_factor"], json!(4));
+    // Both decomposed in one module, and whole factors beside: their rank grows, not their scale.
+    let both = adapter([
+        ("a", scaled(lokr(product(8, 8, 2), product(8, 8, 2), 2), 3.0, 1.5)),
+        ("b", scaled(lokr(whole(8, 8), whole(8, 16), 2), 3.0, 1.5)),
+    ]);
+    let config = lokr_comes_back(&both);
+    assert_eq!(config["decompose_both"], true);
+    assert_eq!((&config["r"], &config["alpha"]), (&json!(2), &json!(3)));
+    assert_eq!(config["rank_pattern"], json!({ "^b": 8 }));
+    assert_eq!(config["alpha_pattern"], json!({ "^b": 12 }));
+}
+
+#[test]
+fn lokr_of_convolutions() {
+    let core = |r: usize, k: usize, in_n: usize| {
+        Tucker::new(matrix(r, r * k), matrix(r, in_n), k).unwrap()
+    };
+    let tucker = |w1, core, w2_a| Factors::Lokr(Lokr::tucker(w1, core, w2_a).unwrap());
+    let delta = |factors, kernel: &[usize]| conv(Delta::new(factors, 2, 2.0, 1.0), kernel);
+    let two = delta(tucker(whole(2, 2), core(2, 6, 8), matrix(16, 2)), &[2, 3]);
+    let config = lokr_comes_back(&adapter([("a", two.clone())]));
+    assert_eq!(config["use_effective_conv2d"], true);
+    // A core of a Conv1d is stored with a second dimension of one.
+    let one = adapter([("a", delta(tucker(whole(4, 4), core(2, 3, 8), matrix(8, 2)), &[3]))]);
+    lokr_comes_back(&one);
+    // A whole w2 of a Conv1d lies in PEFT's order.
+    let Factors::Lokr(plain) = lokr(whole(2, 2), whole(4, 2 * 3), 2).factors else { panic!() };
+    let scrambled = plain.clone().with_order(KronOrder::PeftConv1d { kernel: 3 }).unwrap();
+    lokr_comes_back(&adapter([("a", delta(Factors::Lokr(scrambled.clone()), &[3]))]));
+    let write = |delta| peft::write(&adapter([("conv1", delta)]), &peft::Options::default());
+    refused(write(delta(Factors::Lokr(plain), &[3])), "Unsupported", &["conv1", "Plain"]);
+    refused(write(delta(Factors::Lokr(scrambled), &[1, 3])), "Unsupported", &["conv1", "PeftConv"]);
+    // Both orders are one where the parts have a length of one.
+    let Factors::Lokr(thin) = lokr(whole(1, 1), whole(5, 7 * 3), 4).factors else { panic!() };
+    let (files, _) = write(delta(Factors::Lokr(thin), &[3])).unwrap();
+    let back = peft::read(&files).unwrap();
+    let plain = lokr(whole(1, 1), whole(5, 7 * 3), 4);
+    assert_eq!(back.deltas["conv1"].materialise(), plain.materialise());
+    // Flat factors do not tell their kernel: nine positions of four inputs, since 9 is no in_n
+    // of any factor that splits 16 = 4 * 4.
+    let flat = lokr(whole(4, 4), product(4, 4 * 9, 1), 1);
+    let (_, warnings) = write(flat.clone()).unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].message.contains("16 inputs"), "{}", warnings[0].message);
+    lokr_comes_back(&adapter([("a", conv(flat, &[3, 3]))]));
+}
+
+#[test]
+fn loha_of_convolutions() {
+    let tucker = |kernel: &[usize]| {
+        let k = kernel.iter().product();
+        let core = Tucker::new(matrix(2, 2 * k), matrix(2, 6), k).unwrap();
+        let loha = Loha::tucker([core.clone(), core], matrix(4, 2), matrix(4, 2)).unwrap();
+        conv(Delta::new(Factors::Loha(loha), 2, 2.0, 1.0), kernel)
+    };
+    let adapter_of = |delta| adapter([("a", delta), ("linear", loha(4, 6, 2))]);
+    for kernel in [&[3][..], &[2, 3], &[3, 1]] {
+        let files = peft(&adapter_of(tucker(kernel)));
+        let shape = stored(&files)["base_model.model.a.hada_t1"].shape().to_vec();
+        let wanted = [&[2, 2], kernel].concat();
+        assert_eq!(shape[..wanted.len()], wanted);
+        assert_eq!(shape.len(), 4, "a core has two dimensions of a kernel, even in a Conv1d");
+        assert_eq!(config(&files)["use_effective_conv2d"], true);
+        let back = peft::read(&files).unwrap();
+        assert_eq!(back.deltas["a"].factors, tucker(kernel).factors);
+    }
+    let write = |adapter: &Adapter| peft::write(adapter, &peft::Options::default());
+    let ones = adapter_of(tucker(&[1, 1]));
+    refused(write(&ones), "Unsupported", &["module a", "kernel of ones"]);
+    refused(write(&adapter_of(tucker(&[2, 1, 2]))), "Unsupported", &["module a", "3 dimensions"]);
+    let mut mixed = adapter_of(tucker(&[3, 3]));
+    mixed.deltas.insert("flat".into(), conv(loha(4, 54, 2), &[3, 3]));
+    refused(write(&mixed), "Unsupported", &["use_effective_conv2d", "a with", "flat flat"]);
+}
+
+#[test]
+fn what_a_peft_folder_cannot_hold() {
+    let write = |adapter: &Adapter| peft::write(adapter, &peft::Options::default());
+    let one = |delta| write(&adapter([("a.b", delta)]));
+    let dora = |delta, axis, n| {
+        let magnitude = Some(Magnitude { values: vec![1.0; n], axis });
+        Delta { magnitude, ..delta }
+    };
+    let bias = |delta| Delta { bias: Some(vec![1.0; 4]), ..delta };
+    refused(write(&Adapter::default()), "BadArgument", &["module"]);
+    refused(write(&adapter([("", lora(4, 6, 2))])), "BadArgument", &["name"]);
+    let several = adapter([("a", lora(4, 6, 2)), ("b", loha(4, 6, 2))]);
+    refused(write(&several), "Unsupported", &["LoRA (a)", "LoHa (b)"]);
+    let some = adapter([("a", dora(lora(4, 6, 2), Axis::Out, 4)), ("b", lora(4, 6, 2))]);
+    refused(write(&some), "Unsupported", &["use_dora", "a with", "b without"]);
+    let some = adapter([("a", bias(lora(4, 6, 2))), ("b", lora(4, 6, 2))]);
+    refused(write(&some), "Unsupported", &["lora_bias", "a with", "b without"]);
+    refused(one(dora(loha(4, 6, 2), Axis::Out, 4)), "Unsupported", &["a.b", "DoRA of LoHa"]);
+    refused(one(dora(lora(4, 6, 2), Axis::In, 6)), "Unsupported", &["a.b", "each output"]);
+    refused(one(bias(dora(lora(4, 6, 2), Axis::Out, 4))), "Unsupported", &["a.b", "lora_bias"]);
+    refused(one(bias(loha(4, 6, 2))), "Unsupported", &["a.b", "lora_bias of LoHa"]);
+    let embedding = |delta| Delta { layer: Layer::Embedding, ..delta };
+    refused(one(bias(embedding(lora(4, 6, 2)))), "Unsupported", &["a.b", "Embedding"]);
+    refused(one(embedding(loha(4, 6, 2))), "Unsupported", &["a.b", "LoHa of an embedding"]);
+    refused(one(conv(lora(4, 6, 2), &[1; 4])), "Unsupported", &["a.b", "4 dimensions"]);
+    refused(one(scaled(lora(4, 6, 2), 1.0, f32::NAN)), "NotFinite", &["a.b", "scale"]);
+    refused(one(conv(lora(4, 6, 2), &[5])), "ShapeMismatch", &["a.b"]);
+    let nan = Lora::new(Matrix::new(1, 1, vec![f32::NAN]).unwrap(), matrix(1, 1)).unwrap();
+    let nan = Delta::new(Factors::Lora(nan), 1, 1.0, 1.0);
+    refused(one(nan), "NotFinite", &["a.b", "lora_A"]);
+    let mut saved = adapter([("a", lora(4, 6, 2))]);
+    let tensor = Tensor::new(vec![1], Data::F32(vec![0.0])).unwrap();
+    saved.replaced.insert("weight".into(), tensor);
+    refused(write(&saved), "Unsupported", &["weight", "outside"]);
+    // LoKr: what PEFT would build otherwise.
+    let large = lokr(whole(2, 2), product(6, 6, 3), 3);
+    refused(one(large), "Unsupported", &["a.b", "lokr_w2 as a product", "rank 3"]);
+    let large = lokr(product(4, 4, 2), whole(4, 4), 2);
+    refused(one(large), "Unsupported", &["a.b", "lokr_w1 as a product"]);
+    let beside = lokr(product(8, 8, 2), whole(8, 8), 2);
+    refused(one(beside), "Unsupported", &["a.b", "lokr_w2 whole beside"]);
+    let shapes = adapter([
+        ("a", lokr(whole(4, 4), whole(8, 8), 4)),
+        ("z", lokr(whole(2, 2), whole(16, 16), 8)),
+    ]);
+    refused(write(&shapes), "Unsupported", &["module z", "lokr_w1 [2, 2]", "decompose_factor"]);
+}
+
+#[test]
+fn locon_cores_are_multiplied_out_for_peft() {
+    let core = Tucker::new(matrix(2, 2 * 9), matrix(2, 6), 9).unwrap();
+    let lora = Lora::tucker(core, matrix(4, 2)).unwrap();
+    let delta = conv(Delta::new(Factors::Lora(lora), 2, 1.0, 0.5), &[3, 3]);
+    let adapter = adapter([("a", delta.clone())]);
+    let (files, warnings) = peft::write(&adapter, &peft::Options::default()).unwrap();
+    assert_eq!(warnings.iter().map(|w| w.code).collect::<Vec<_>>(), ["CoreMultiplied"]);
+    assert_eq!(stored(&files)["base_model.model.a.lora_A.weight"].shape(), [2, 6, 3, 3]);
+    let back = peft::read(&files).unwrap();
+    assert_eq!(back.deltas["a"].materialise(), delta.materialise());
+}
