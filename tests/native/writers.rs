@@ -1,7 +1,7 @@
 //! Adapters to files and back: safetensors, PEFT folders, LyCORIS files.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::refused::refused;
 use crate::trials::fixtures::{PLACES_ADAPTERS, files};
@@ -79,7 +79,8 @@ fn headers_for_tensors_that_come_one_by_one() {
     assert_eq!(theirs.tensor("ids").unwrap().data()[..8], 7i64.to_le_bytes());
     assert_eq!(theirs.tensor("b").unwrap().data(), [1, 2, 3, 4, 5, 6]);
     assert_eq!(theirs.tensor("a").unwrap().data(), [9]);
-    assert_eq!(theirs.metadata().metadata(), &None);
+    let (_, theirs) = ::safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!(theirs.metadata(), &None);
 
     let header = |entries: &[_]| safetensors::header(entries, &BTreeMap::new());
     let halves_first = [entry("a", "BF16", &[3]), entry("b", "F32", &[1])];
@@ -279,7 +280,7 @@ fn every_scale_comes_back_to_the_bit() {
 
 #[test]
 fn rslora_is_written_where_it_alone_gives_the_scales() {
-    let root = |alpha: f32, rank: usize| (f64::from(alpha) / (rank as f64).sqrt()) as f32;
+    let root = |alpha: f64, rank: usize| (alpha / (rank as f64).sqrt()) as f32;
     let both = adapter([
         ("a", scaled(lora(4, 6, 8), 16.0, root(16.0, 8))),
         ("b", scaled(lora(4, 6, 3), 0.1, root(0.1, 3))),
@@ -364,10 +365,9 @@ fn peft_layer(shape: &[usize], r: usize, config: &Value) -> BTreeMap<&'static st
 }
 
 #[track_caller]
-fn peft_builds_these(files: &Files<'_>, shape: impl Fn(&str) -> Vec<usize>) {
+fn peft_builds_these(files: &Files<'_>, adapter: &Adapter, shape: impl Fn(&str) -> Vec<usize>) {
     let (config, mut tensors) = (config(files), stored(files));
-    for module in config["target_modules"].as_array().unwrap() {
-        let module = module.as_str().unwrap();
+    for module in adapter.deltas.keys() {
         let pattern = &config["rank_pattern"][format!("^{}", module.replace('.', r"\."))];
         let r = pattern.as_u64().or(config["r"].as_u64()).unwrap() as usize;
         for (suffix, shape) in peft_layer(&shape(module), r, &config) {
@@ -386,8 +386,8 @@ fn peft_builds_the_layers_of_every_lokr() {
         let base = file(name, "base.safetensors");
         let base = Tensors::parse("base", &base).unwrap();
         let shape = |module: &str| base.shape(&format!("{module}.weight")).unwrap().to_vec();
-        peft_builds_these(&case(name), shape);
-        peft_builds_these(&peft(adapter), shape);
+        peft_builds_these(&case(name), adapter, shape);
+        peft_builds_these(&peft(adapter), adapter, shape);
         count += 1;
     }
     assert_eq!(count, 7);
@@ -397,7 +397,7 @@ fn peft_builds_the_layers_of_every_lokr() {
 #[track_caller]
 fn lokr_comes_back(adapter: &Adapter) -> Value {
     let (files, _) = peft::write(adapter, &peft::Options::default()).unwrap();
-    peft_builds_these(&files, |module| adapter.deltas[module].weight_shape());
+    peft_builds_these(&files, adapter, |module| adapter.deltas[module].weight_shape());
     let back = peft::read(&files).unwrap();
     for (module, delta) in &adapter.deltas {
         let got = &back.deltas[module];
@@ -410,7 +410,7 @@ fn lokr_comes_back(adapter: &Adapter) -> Value {
 fn lokr_settings_are_found_from_the_shapes() {
     // Whole factors with the scale 1 and a small rank, as LyCORIS's full_matrix has them: PEFT
     // keeps w2 whole from rank 64 on, so alpha is 64 too.
-    let full = adapter([("a", lokr(whole(32, 64), whole(128, 64), 4))]);
+    let full = adapter([("a", lokr(whole(64, 64), whole(128, 64), 4))]);
     let config = lokr_comes_back(&full);
     assert_eq!((&config["r"], &config["alpha"]), (&json!(64), &json!(64)));
     assert_eq!(config["decompose_factor"], json!(-1));
@@ -440,8 +440,8 @@ fn lokr_of_convolutions() {
     let tucker = |w1, core, w2_a| Factors::Lokr(Lokr::tucker(w1, core, w2_a).unwrap());
     let delta = |factors, kernel: &[usize]| conv(Delta::new(factors, 2, 2.0, 1.0), kernel);
     let two = delta(tucker(whole(2, 2), core(2, 6, 8), matrix(16, 2)), &[2, 3]);
-    let config = lokr_comes_back(&adapter([("a", two.clone())]));
-    assert_eq!(config["use_effective_conv2d"], true);
+    let two = lokr_comes_back(&adapter([("a", two)]));
+    assert_eq!(two["use_effective_conv2d"], true);
     // A core of a Conv1d is stored with a second dimension of one.
     let one = adapter([("a", delta(tucker(whole(4, 4), core(2, 3, 8), matrix(8, 2)), &[3]))]);
     lokr_comes_back(&one);
@@ -458,12 +458,13 @@ fn lokr_of_convolutions() {
     let back = peft::read(&files).unwrap();
     let plain = lokr(whole(1, 1), whole(5, 7 * 3), 4);
     assert_eq!(back.deltas["conv1"].materialise(), plain.materialise());
-    // Flat factors do not tell their kernel: nine positions of four inputs, since 9 is no in_n
-    // of any factor that splits 16 = 4 * 4.
-    let flat = lokr(whole(4, 4), product(4, 4 * 9, 1), 1);
-    let (_, warnings) = write(flat.clone()).unwrap();
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].message.contains("16 inputs"), "{}", warnings[0].message);
+    // Flat factors do not tell their kernel. No factor splits 32 = 4 * 8 and 108 = 3 * 36, but -1
+    // splits 32 and 27 = 3 * 9, ..., 9 = 3 * 3: a kernel of 4, 6, 9 or 12.
+    let flat = lokr(whole(4, 3), product(8, 4 * 9, 1), 1);
+    let (files, warnings) = write(flat.clone()).unwrap();
+    assert_eq!(config(&files)["decompose_factor"], json!(-1));
+    assert_eq!(warnings.iter().map(|w| w.code).collect::<Vec<_>>(), ["KernelGuessed"]);
+    assert!(warnings[0].message.contains("27 or 18 or 12 or 9 inputs"), "{}", warnings[0].message);
     lokr_comes_back(&adapter([("a", conv(flat, &[3, 3]))]));
 }
 
@@ -554,4 +555,473 @@ fn locon_cores_are_multiplied_out_for_peft() {
     assert_eq!(stored(&files)["base_model.model.a.lora_A.weight"].shape(), [2, 6, 3, 3]);
     let back = peft::read(&files).unwrap();
     assert_eq!(back.deltas["a"].materialise(), delta.materialise());
+}
+
+// LyCORIS files, read by what their own functions say (`lycoris/functional/*.py`).
+
+type Group = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// The tensors of every flattened path.
+fn groups(bytes: &[u8]) -> BTreeMap<String, Group> {
+    let file = ::safetensors::SafeTensors::deserialize(bytes).unwrap();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        let (path, suffix) = name.split_once('.').unwrap();
+        let half = |b: &[u8; 2]| u16::from_le_bytes(*b);
+        let numbers = match view.dtype() {
+            ::safetensors::Dtype::F32 => {
+                view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+            }
+            ::safetensors::Dtype::F16 => {
+                let halves = view.data().as_chunks().0.iter();
+                halves.map(|b| half::f16::from_bits(half(b)).to_f32()).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        let group = groups.entry(path.to_owned()).or_default();
+        group.insert(suffix.to_owned(), (view.shape().to_vec(), numbers));
+    }
+    groups
+}
+
+/// Rows of f64.
+type Rows = Vec<Vec<f64>>;
+
+fn rows(group: &Group, name: &str) -> Option<Rows> {
+    let (shape, numbers) = group.get(name)?;
+    let wide: Vec<f64> = numbers.iter().map(|&x| f64::from(x)).collect();
+    Some(wide.chunks(numbers.len() / shape[0]).map(<[f64]>::to_vec).collect())
+}
+
+fn times(a: &Rows, b: &Rows) -> Rows {
+    let cell = |row: &Vec<f64>, j: usize| row.iter().zip(b).map(|(x, b)| x * b[j]).sum();
+    a.iter().map(|row| (0..b[0].len()).map(|j| cell(row, j)).collect()).collect()
+}
+
+/// `einsum("i j k, i p, j q -> p (q k)")`.
+fn rebuild_tucker(core: &Rows, a: &Rows, b: &Rows) -> Rows {
+    let (out, inputs, kernel) = (a[0].len(), b[0].len(), core[0].len() / b.len());
+    let cell = |p: usize, q: usize, k: usize| -> f64 {
+        let pairs = (0..a.len()).flat_map(|i| (0..b.len()).map(move |j| (i, j)));
+        pairs.map(|(i, j)| core[i][j * kernel + k] * a[i][p] * b[j][q]).sum()
+    };
+    let row = |p| (0..inputs * kernel).map(|c| cell(p, c / kernel, c % kernel)).collect();
+    (0..out).map(row).collect()
+}
+
+fn transposed(a: &Rows) -> Rows {
+    (0..a[0].len()).map(|j| a.iter().map(|row| row[j]).collect()).collect()
+}
+
+/// `dW` and its scale.
+fn lycoris_delta(group: &Group) -> (Vec<f64>, f32) {
+    let get = |name: &str| rows(group, name).unwrap_or_else(|| panic!("no {name}"));
+    let length = |name: &str| group[name].0[0] as f32;
+    let (shape, alpha) = &group["alpha"];
+    assert_eq!(*shape, Vec::<usize>::new(), "alpha is a scalar");
+    let alpha = alpha[0];
+    let (weight, rank) = if group.contains_key("lora_up.weight") {
+        let (up, down) = (get("lora_up.weight"), get("lora_down.weight"));
+        let weight = match rows(group, "lora_mid.weight") {
+            Some(mid) => rebuild_tucker(&mid, &transposed(&up), &down),
+            None => times(&up, &down),
+        };
+        (weight, length("lora_down.weight"))
+    } else if group.contains_key("hada_w1_a") {
+        let half = |t: &str, a: &str, b: &str| match rows(group, t) {
+            Some(core) => rebuild_tucker(&core, &get(a), &get(b)),
+            None => times(&get(a), &get(b)),
+        };
+        let first = half("hada_t1", "hada_w1_a", "hada_w1_b");
+        let second = half("hada_t2", "hada_w2_a", "hada_w2_b");
+        let cells = |(x, y): (&Vec<f64>, &Vec<f64>)| x.iter().zip(y).map(|(x, y)| x * y).collect();
+        (first.iter().zip(&second).map(cells).collect(), length("hada_w1_b"))
+    } else {
+        let w1 =
+            rows(group, "lokr_w1").unwrap_or_else(|| times(&get("lokr_w1_a"), &get("lokr_w1_b")));
+        let w2 = match (rows(group, "lokr_w2"), rows(group, "lokr_t2")) {
+            (Some(whole), _) => whole,
+            (_, Some(core)) => rebuild_tucker(&core, &get("lokr_w2_a"), &get("lokr_w2_b")),
+            _ => times(&get("lokr_w2_a"), &get("lokr_w2_b")),
+        };
+        let row = |u: usize, p: usize| -> Vec<f64> {
+            w1[u].iter().flat_map(|x| w2[p].iter().map(move |y| x * y)).collect()
+        };
+        let weight = (0..w1.len()).flat_map(|u| (0..w2.len()).map(move |p| (u, p)));
+        let ranks = ["lokr_w1_b", "lokr_w2_b"].into_iter().find(|name| group.contains_key(*name));
+        // Whole factors have the scale 1.
+        (weight.map(|(u, p)| row(u, p)).collect(), ranks.map_or(alpha, length))
+    };
+    let scale = alpha / rank;
+    (weight.concat().iter().map(|x| x * f64::from(scale)).collect(), scale)
+}
+
+fn lycoris(adapter: &Adapter) -> BTreeMap<String, Group> {
+    let (bytes, warnings) = lycoris::write(adapter, &lycoris::Options::default()).unwrap();
+    assert_eq!(warnings, []);
+    groups(&bytes)
+}
+
+#[track_caller]
+fn near(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let largest = want.iter().fold(0f64, |m, x| m.max(x.abs()));
+    assert!(largest > 0.0, "{what}: nothing to compare");
+    for (g, w) in got.iter().zip(want) {
+        assert!((g - w).abs() <= tolerance * largest, "{what}: {g} for {w}, largest {largest}");
+    }
+}
+
+#[test]
+fn every_case_of_peft_becomes_a_lycoris_file() {
+    let refusals = [
+        ("peft-lora-embedding", "embedding"),
+        ("peft-lora-lora-bias", "lora_bias"),
+        ("peft-lora-bias-saved-modules", "saved whole"),
+    ];
+    let mut written = 0;
+    for (name, adapter) in cases() {
+        let result = lycoris::write(&adapter, &lycoris::Options::default());
+        if let Some((_, reason)) = refusals.iter().find(|(refused, _)| *refused == name) {
+            refused(result, "Unsupported", &[reason, "LyCORIS"]);
+            continue;
+        }
+        let (bytes, warnings) = result.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let groups = groups(&bytes);
+        assert_eq!(groups.len(), adapter.deltas.len(), "{name}");
+        for (module, delta) in &adapter.deltas {
+            let group = &groups[&format!("lycoris_{}", module.replace('.', "_"))];
+            let (got, scale) = lycoris_delta(group);
+            let what = format!("{name}: {module}");
+            let rounded = warnings.iter().any(|warning| warning.module == *module);
+            if delta.method().rank().is_some() && !rounded {
+                assert_eq!(scale.to_bits(), delta.scale.to_bits(), "{what}");
+            }
+            // Cores are multiplied out in f32 here, and folded scales are rounded to f32.
+            near(&what, &got, &delta.materialise(), 1e-6);
+        }
+        written += 1;
+    }
+    assert_eq!(written, 19);
+}
+
+fn shapes(group: &Group) -> Vec<(&str, &[usize])> {
+    group.iter().map(|(name, (shape, _))| (name.as_str(), shape.as_slice())).collect()
+}
+
+#[test]
+fn lycoris_shapes_and_numbers_are_those_of_its_modules() {
+    // The cases of LyCORIS itself: LoCon with a core, on convolutions.
+    let core = Tucker::new(matrix(3, 3 * 9), matrix(3, 6), 9).unwrap();
+    let locon = Factors::Lora(Lora::tucker(core.clone(), matrix(12, 3)).unwrap());
+    let loha_core = Tucker::new(matrix(3, 3 * 9), matrix(3, 6), 9).unwrap();
+    let hada = Loha::tucker([loha_core.clone(), loha_core], matrix(12, 3), matrix(12, 3)).unwrap();
+    let kron_core = Tucker::new(matrix(2, 2 * 9), matrix(2, 8), 9).unwrap();
+    let kron = Lokr::tucker(whole(2, 2), kron_core, matrix(16, 2)).unwrap();
+    let square =
+        |factors, rank: usize| conv(Delta::new(factors, rank, rank as f32 / 2.0, 0.5), &[3, 3]);
+    let adapter = adapter([
+        ("conv_1x1", conv(lora(12, 12, 4), &[1, 1])),
+        ("conv.in", square(locon, 3)),
+        ("hada", square(Factors::Loha(hada), 3)),
+        ("kron", square(Factors::Lokr(kron), 2)),
+        ("full", conv(lokr(whole(3, 2), whole(4, 3 * 9), 5), &[3, 3])),
+        ("both", lokr(product(3, 6, 2), product(16, 16, 2), 2)),
+        ("linear", loha(24, 36, 4)),
+    ]);
+    let groups = lycoris(&adapter);
+    let of = |module: &str| shapes(&groups[module]);
+    let (up, down) = (&[12, 4, 1, 1][..], &[4, 12, 1, 1][..]);
+    assert_eq!(
+        of("lycoris_conv_1x1"),
+        [("alpha", &[][..]), ("lora_down.weight", down), ("lora_up.weight", up)]
+    );
+    assert_eq!(
+        of("lycoris_conv_in"),
+        [
+            ("alpha", &[][..]),
+            ("lora_down.weight", &[3, 6, 1, 1]),
+            ("lora_mid.weight", &[3, 3, 3, 3]),
+            ("lora_up.weight", &[12, 3, 1, 1]),
+        ]
+    );
+    assert_eq!(
+        of("lycoris_hada"),
+        [
+            ("alpha", &[][..]),
+            ("hada_t1", &[3, 3, 3, 3]),
+            ("hada_t2", &[3, 3, 3, 3]),
+            ("hada_w1_a", &[3, 12]),
+            ("hada_w1_b", &[3, 6]),
+            ("hada_w2_a", &[3, 12]),
+            ("hada_w2_b", &[3, 6]),
+        ]
+    );
+    assert_eq!(
+        of("lycoris_kron"),
+        [
+            ("alpha", &[][..]),
+            ("lokr_t2", &[2, 2, 3, 3]),
+            ("lokr_w1", &[2, 2]),
+            ("lokr_w2_a", &[2, 16]),
+            ("lokr_w2_b", &[2, 8]),
+        ]
+    );
+    assert_eq!(
+        of("lycoris_full"),
+        [("alpha", &[][..]), ("lokr_w1", &[3, 2]), ("lokr_w2", &[4, 3, 3, 3])]
+    );
+    assert_eq!(
+        of("lycoris_both"),
+        [
+            ("alpha", &[][..]),
+            ("lokr_w1_a", &[3, 2]),
+            ("lokr_w1_b", &[2, 6]),
+            ("lokr_w2_a", &[16, 2]),
+            ("lokr_w2_b", &[2, 16]),
+        ]
+    );
+    for (module, delta) in &adapter.deltas {
+        let (got, scale) = lycoris_delta(&groups[&format!("lycoris_{}", module.replace('.', "_"))]);
+        assert_eq!(scale, delta.scale, "{module}");
+        near(module, &got, &delta.materialise(), 1e-6);
+    }
+    // Numbers are the factors' own.
+    assert_eq!(groups["lycoris_conv_in"]["lora_mid.weight"].1, core.core().data());
+    assert_eq!(groups["lycoris_linear"]["hada_w2_b"].1, matrix(4, 36).data());
+    assert_eq!(groups["lycoris_kron"]["lokr_w2_a"].1, matrix(16, 2).transposed().data());
+}
+
+#[test]
+fn lycoris_prefix_dtype_and_metadata() {
+    let exact = Matrix::from_fn(2, 6, |i, j| (i * 6 + j) as f32 * 0.5);
+    let coarse = Lora::new(exact, matrix(4, 2)).unwrap();
+    let adapter = adapter([("a.b_c", Delta::new(Factors::Lora(coarse), 2, 1.0, 0.5))]);
+    let options = lycoris::Options { prefix: "lora_unet", dtype: DType::F16 };
+    let (bytes, _) = lycoris::write(&adapter, &options).unwrap();
+    let tensors = Tensors::parse("x", &bytes).unwrap();
+    let dtype = |name: &str| tensors.get(&format!("lora_unet_a_b_c.{name}")).unwrap().dtype();
+    assert_eq!(dtype("lora_down.weight"), DType::F16);
+    assert_eq!(dtype("lora_up.weight"), DType::F32, "-1.9 is no number of 16 bits");
+    let metadata = tensors.metadata();
+    assert_eq!(metadata["format"], "pt");
+    assert_eq!(metadata["ss_network_module"], "lycoris.kohya");
+    assert_eq!((metadata["ss_network_dim"], metadata["ss_network_alpha"]), ("2", "1"));
+    assert_eq!(metadata["ss_network_args"], r#"{"algo":"lora"}"#);
+    for prefix in ["", "a.b"] {
+        let options = lycoris::Options { prefix, ..options };
+        refused(lycoris::write(&adapter, &options), "BadArgument", &["prefix"]);
+    }
+}
+
+#[test]
+fn lycoris_scales_come_back_or_are_told() {
+    let mut deltas = BTreeMap::new();
+    for (i, scale) in awkward_scales().into_iter().enumerate() {
+        let delta = scaled(lora(2, 3, 1 + i % 13), 5.0, scale);
+        deltas.insert(format!("m{i}"), delta);
+    }
+    let adapter = Adapter { deltas, ..Adapter::default() };
+    let (bytes, warnings) = lycoris::write(&adapter, &lycoris::Options::default()).unwrap();
+    let groups = groups(&bytes);
+    let mut rounded = 0;
+    for (module, delta) in &adapter.deltas {
+        let (_, scale) = lycoris_delta(&groups[&format!("lycoris_{module}")]);
+        let told = warnings.iter().find(|warning| warning.module == *module);
+        assert_eq!(scale == delta.scale, told.is_none(), "{module}: {scale} for {}", delta.scale);
+        if let Some(warning) = told {
+            assert_eq!(warning.code, "RoundedScale");
+            assert!((scale / delta.scale - 1.0).abs() < 2.5e-7, "{module}: {scale}");
+            rounded += 1;
+        }
+    }
+    assert!(rounded > 0 && rounded < adapter.deltas.len() / 2, "{rounded} rounded");
+}
+
+#[test]
+fn whole_factors_take_their_scale_into_w1_for_lycoris() {
+    let delta = |scale| adapter([("a", scaled(lokr(whole(2, 3), whole(4, 5), 7), 7.0, scale))]);
+    for (scale, codes) in [(1.0, &[][..]), (-0.25, &[]), (0.3, &["FoldedScale"])] {
+        let (bytes, warnings) =
+            lycoris::write(&delta(scale), &lycoris::Options::default()).unwrap();
+        assert_eq!(warnings.iter().map(|w| w.code).collect::<Vec<_>>(), codes, "{scale}");
+        let group = &groups(&bytes)["lycoris_a"];
+        assert_eq!(group["alpha"].1, [7.0]);
+        let want: Vec<f32> =
+            whole(2, 3).materialise().iter().map(|x| (x * f64::from(scale)) as f32).collect();
+        assert_eq!(group["lokr_w1"].1, want);
+        assert_eq!(group["lokr_w2"].1, matrix(4, 5).data());
+        let (got, _) = lycoris_delta(group);
+        near("dW", &got, &delta(scale).deltas["a"].materialise(), 1e-7);
+    }
+    let large = lycoris::write(&delta(3e38), &lycoris::Options::default());
+    refused(large, "NotFinite", &["module a", "lokr_w1"]);
+}
+
+#[test]
+fn lycoris_dora_has_the_dimensions_of_the_weight() {
+    let dora = |delta, axis, values: &[f32]| {
+        let magnitude = Some(Magnitude { values: values.to_vec(), axis });
+        Delta { magnitude, ..delta }
+    };
+    let adapter = adapter([
+        ("out", dora(lora(2, 3, 1), Axis::Out, &[1.5, 2.5])),
+        ("in", dora(loha(2, 3, 1), Axis::In, &[1.0, 2.0, 3.0])),
+        ("conv", dora(conv(lora(2, 3 * 4, 1), &[2, 2]), Axis::In, &[1.0, 2.0, 3.0])),
+    ]);
+    let groups = lycoris(&adapter);
+    let scale = |module: &str| groups[&format!("lycoris_{module}")]["dora_scale"].clone();
+    assert_eq!(scale("out"), (vec![2, 1], vec![1.5, 2.5]));
+    assert_eq!(scale("in"), (vec![1, 3], vec![1.0, 2.0, 3.0]));
+    assert_eq!(scale("conv"), (vec![1, 3, 1, 1], vec![1.0, 2.0, 3.0]));
+}
+
+#[test]
+fn what_a_lycoris_file_cannot_hold() {
+    let write = |adapter: &Adapter| lycoris::write(adapter, &lycoris::Options::default());
+    let one = |delta| write(&adapter([("a.b", delta)]));
+    refused(write(&Adapter::default()), "BadArgument", &["module"]);
+    let same = adapter([("a.b", lora(4, 6, 2)), ("a_b", lora(4, 6, 2))]);
+    refused(write(&same), "Unsupported", &["lycoris_a_b", "a.b", "a_b"]);
+    refused(one(scaled(lora(4, 6, 2), 0.0, 0.0)), "Unsupported", &["a.b", "scale of 0"]);
+    refused(one(scaled(lora(4, 6, 2), 1.0, f32::INFINITY)), "NotFinite", &["a.b", "scale"]);
+    let Factors::Lokr(plain) = lokr(whole(2, 2), whole(4, 2 * 3), 2).factors else { panic!() };
+    let scrambled = plain.with_order(KronOrder::PeftConv1d { kernel: 3 }).unwrap();
+    let scrambled = conv(Delta::new(Factors::Lokr(scrambled), 2, 2.0, 1.0), &[3]);
+    refused(one(scrambled), "Unsupported", &["a.b", "PeftConv1d"]);
+    let uneven = Tucker::new(matrix(2, 3 * 9), matrix(3, 6), 9).unwrap();
+    let uneven = Lora::tucker(uneven, matrix(4, 2)).unwrap();
+    let uneven = conv(Delta::new(Factors::Lora(uneven), 2, 2.0, 1.0), &[3, 3]);
+    refused(one(uneven), "ShapeMismatch", &["a.b", "core"]);
+}
+
+// For scripts/interop.py, which loads what is written here in PEFT and in LyCORIS.
+
+/// Writes what both formats hold of an adapter, with its base and the weights after merging.
+fn write_interop(name: &str, adapter: &Adapter, base: &[u8], expected: &[u8]) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("interop").join(name);
+    std::fs::create_dir_all(folder.join("peft")).unwrap();
+    std::fs::write(folder.join("base.safetensors"), base).unwrap();
+    std::fs::write(folder.join("expected.safetensors"), expected).unwrap();
+    let (files, _) = peft::write(adapter, &peft::Options::default()).unwrap();
+    for file in files.names() {
+        std::fs::write(folder.join("peft").join(file), files.get(file).unwrap().1).unwrap();
+    }
+    if let Ok((bytes, _)) = lycoris::write(adapter, &lycoris::Options::default()) {
+        std::fs::write(folder.join("lycoris.safetensors"), bytes).unwrap();
+    }
+}
+
+/// A base for an adapter, and its weights after merging.
+fn merged(adapter: &Adapter) -> [Vec<u8>; 2] {
+    let [mut base, mut expected] = [BTreeMap::new(), BTreeMap::new()];
+    for (i, (module, delta)) in adapter.deltas.iter().enumerate() {
+        let shape = delta.weight_shape();
+        let count = shape.iter().product::<usize>() as u64;
+        let numbers =
+            noise(count + i as u64).skip(i).map(|z| (z >> 40) as f32 / 16_777_216.0 - 0.5);
+        let weight = Tensor::new(shape, Data::F32(numbers.collect())).unwrap();
+        let after = delta.merge(&weight, 1.0, false).unwrap();
+        base.insert(format!("{module}.weight"), weight);
+        expected.insert(format!("{module}.merged"), after);
+        if let Some(bias) = &delta.bias {
+            let tensor = |data| Tensor::new(vec![bias.len()], Data::F32(data)).unwrap();
+            base.insert(format!("{module}.bias"), tensor(vec![0.5; bias.len()]));
+            let after = bias.iter().map(|b| 0.5 + delta.scale * b).collect();
+            expected.insert(format!("{module}.bias.merged"), tensor(after));
+        }
+    }
+    [base, expected].map(|tensors| safetensors::write(&tensors, &BTreeMap::new()).unwrap())
+}
+
+#[test]
+#[ignore = "writes the files that scripts/interop.py checks"]
+fn files_for_interop() {
+    for (name, adapter) in cases() {
+        let [base, expected] = ["base.safetensors", "expected.safetensors"].map(|f| file(&name, f));
+        write_interop(&name, &adapter, &base, &expected);
+    }
+    let core = |r: usize, k: usize, in_n: usize| {
+        Tucker::new(matrix(r, r * k), matrix(r, in_n), k).unwrap()
+    };
+    let kron = |ol, im, ok, in_n, kernel: &[usize]| {
+        let core = core(2, kernel.iter().product(), in_n);
+        let lokr = Lokr::tucker(whole(ol, im), core, matrix(ok, 2)).unwrap();
+        conv(Delta::new(Factors::Lokr(lokr), 2, 1.0, 0.5), kernel)
+    };
+    let hada = |out, inputs, kernel: &[usize]| {
+        let core = core(2, kernel.iter().product(), inputs);
+        let loha = Loha::tucker([core.clone(), core], matrix(out, 2), matrix(out, 2)).unwrap();
+        conv(Delta::new(Factors::Loha(loha), 2, 1.0, 0.5), kernel)
+    };
+    let locon = |out, inputs, kernel: &[usize]| {
+        let core = core(2, kernel.iter().product(), inputs);
+        let lora = Lora::tucker(core, matrix(out, 2)).unwrap();
+        conv(Delta::new(Factors::Lora(lora), 2, 1.0, 0.5), kernel)
+    };
+    let dora = |delta: Delta| {
+        let values = (0..delta.method().shape()[0]).map(|i| 1.0 + i as f32 * 0.25).collect();
+        Delta { magnitude: Some(Magnitude { values, axis: Axis::Out }), ..delta }
+    };
+    let biased = |delta: Delta| {
+        let bias = (0..delta.method().shape()[0]).map(|i| i as f32 - 1.5).collect();
+        Delta { bias: Some(bias), ..delta }
+    };
+    let Factors::Lokr(plain) = lokr(whole(2, 4), whole(4, 6 * 3), 2).factors else { panic!() };
+    let conv1 = plain.with_order(KronOrder::PeftConv1d { kernel: 3 }).unwrap();
+    let conv1 = scaled(conv(Delta::new(Factors::Lokr(conv1), 2, 1.0, 0.5), &[3]), 1.0, 0.5);
+    for (name, adapter) in [
+        ("lokr-full-matrix", adapter([("a", lokr(whole(4, 4), whole(8, 4), 1))])),
+        ("lokr-larger-first", adapter([("a", lokr(whole(16, 16), product(8, 40, 2), 2))])),
+        ("lokr-factor-4", adapter([("a", lokr(whole(3, 2), product(35, 3, 1), 1))])),
+        (
+            "lokr-both-and-whole",
+            adapter([
+                ("a", scaled(lokr(product(8, 8, 2), product(8, 8, 2), 2), 3.0, 1.5)),
+                ("b", scaled(lokr(whole(8, 8), whole(8, 16), 2), 0.1, 0.3)),
+            ]),
+        ),
+        ("lokr-core-conv2d", adapter([("a", kron(2, 2, 16, 8, &[2, 3]))])),
+        ("lokr-core-conv1d", adapter([("a", kron(4, 4, 8, 8, &[3]))])),
+        ("lokr-whole-conv1d", adapter([("a", conv1)])),
+        ("loha-core", adapter([("a", hada(4, 6, &[2, 3])), ("b", loha(4, 6, 2))])),
+        ("loha-core-conv1d", adapter([("a", hada(4, 6, &[3]))])),
+        ("locon-core", adapter([("a", locon(4, 6, &[3, 3])), ("b", conv(lora(4, 6, 3), &[1, 1]))])),
+        (
+            "lora-convolutions",
+            adapter([
+                ("one", scaled(conv(lora(4, 6 * 3, 2), &[3]), 7.0, 0.3)),
+                ("two", scaled(conv(lora(4, 6 * 6, 3), &[2, 3]), 7.0, -1.7)),
+                ("three", conv(lora(4, 6 * 8, 2), &[2, 2, 2])),
+            ]),
+        ),
+        (
+            "lora-dora-convolutions",
+            adapter([
+                ("one", dora(conv(lora(4, 6 * 3, 2), &[3]))),
+                ("two", dora(conv(lora(4, 6 * 6, 3), &[2, 3]))),
+                ("three", dora(conv(lora(4, 6 * 8, 2), &[2, 2, 2]))),
+                ("linear", dora(scaled(lora(5, 7, 2), 2.0, 0.7))),
+            ]),
+        ),
+        (
+            "lora-bias",
+            adapter([
+                ("two", biased(conv(lora(4, 6 * 6, 3), &[2, 3]))),
+                ("linear", biased(scaled(lora(5, 7, 2), 2.0, 0.7))),
+            ]),
+        ),
+        (
+            "lora-names",
+            adapter([
+                ("proj", scaled(lora(4, 6, 2), 4.0, 2.0)),
+                ("b.proj", scaled(lora(4, 6, 3), 3.0, 1.0)),
+                ("bxproj", scaled(lora(4, 6, 5), 1.0, 0.2)),
+                ("c.b.proj", scaled(lora(4, 6, 3), 6.0, 2.0 / 3f32.sqrt())),
+            ]),
+        ),
+    ] {
+        let [base, expected] = merged(&adapter);
+        write_interop(name, &adapter, &base, &expected);
+    }
 }

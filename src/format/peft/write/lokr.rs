@@ -131,14 +131,14 @@ impl<'a> Splits<'a> {
             return None;
         }
         let fits = |in_n: &&usize| self.fits(factor, &[**in_n]);
-        let in_n = self.in_n.iter().find(fits)?;
+        let inputs = self.in_n.iter().filter(fits).map(|in_n| (self.im * in_n).to_string());
+        let inputs = inputs.collect::<Vec<_>>().join(" or ");
         Some(Warning {
             code: "KernelGuessed",
             module: self.module.to_owned(),
             message: format!(
-                "PEFT loads it if the layer is a convolution of {} inputs, which its flat factors \
-                 do not tell",
-                self.im * in_n
+                "PEFT loads it if the layer is a convolution of {inputs} inputs, which its flat \
+                 factors do not tell"
             ),
         })
     }
