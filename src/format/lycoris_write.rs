@@ -7,9 +7,7 @@ use serde_json::json;
 
 use super::stored::{self, LoraNames, check_order, cores, exact_alpha, factors, kernel};
 use super::write_safetensors;
-use crate::adapter::{
-    Adapter, Axis, Delta, Factors, KronFactor, KronOrder, Layer, Magnitude, Warning,
-};
+use crate::adapter::{Adapter, Axis, Delta, Factors, KronOrder, Layer, Magnitude, Warning};
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
@@ -163,36 +161,20 @@ fn magnitude_shape(magnitude: &Magnitude, kernel: usize) -> Vec<usize> {
 
 /// What people's tools show of a file; no reader needs it. All values are texts.
 fn metadata(adapter: &Adapter) -> BTreeMap<String, String> {
-    let all = |test: fn(&Delta) -> bool| adapter.deltas.values().all(test);
     let any = |test: fn(&Delta) -> bool| adapter.deltas.values().any(test);
     let common = |of: fn(&Delta) -> String| {
         let values: BTreeSet<String> = adapter.deltas.values().map(of).collect();
         let mut values = values.into_iter();
         values.next().filter(|_| values.next().is_none()).unwrap_or_else(|| "Dynamic".to_owned())
     };
-    let mut args = json!({});
-    let algo = common(|delta| delta.factors.name().to_lowercase());
-    let algo = if algo == "Dynamic" { "locon".to_owned() } else { algo };
-    args["algo"] = algo.into();
-    let whole = |delta: &Delta| {
-        matches!(&delta.factors, Factors::Lokr(lokr) if lokr.w1().low_rank().is_none()
-            && lokr.w2().low_rank().is_none())
-    };
+    let mut args = json!({ "algo": common(|delta| delta.factors.name().to_lowercase()) });
+    let on_output = |delta: &Delta| delta.magnitude.as_ref().is_some_and(|m| m.axis == Axis::Out);
+    let both = |delta: &Delta| matches!(&delta.factors, Factors::Lokr(lokr) if lokr.w1().low_rank().is_some());
     for (name, on) in [
         ("use_tucker", any(|delta| !cores(delta).is_empty())),
         ("dora_wd", any(|delta| delta.magnitude.is_some())),
-        (
-            "wd_on_output",
-            any(|delta| delta.magnitude.as_ref().is_some_and(|m| m.axis == Axis::Out)),
-        ),
-        (
-            "decompose_both",
-            any(|delta| {
-                matches!(&delta.factors, Factors::Lokr(lokr)
-                    if matches!(lokr.w1(), KronFactor::LowRank { .. }))
-            }),
-        ),
-        ("full_matrix", all(whole)),
+        ("wd_on_output", any(on_output)),
+        ("decompose_both", any(both)),
     ] {
         if on {
             args[name] = "True".into();
