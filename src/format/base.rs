@@ -170,6 +170,11 @@ impl Base {
     }
 }
 
+/// Whether a name is a path with `_` for `.`, as kohya and LyCORIS write it.
+pub(super) fn is_flat(name: &str) -> bool {
+    !name.contains('.') && FLAT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 fn strip<'a>(name: &'a str, prefixes: &[&str]) -> &'a str {
     prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
 }

@@ -16,7 +16,7 @@ mod json;
 mod key;
 mod llama;
 mod look;
-mod lycoris;
+pub mod lycoris;
 mod merge;
 mod module;
 mod numbers;
@@ -25,6 +25,7 @@ mod parts;
 pub mod peft;
 mod progress;
 pub mod safetensors;
+mod stored;
 
 pub use adapter_file::{ADAPTER_FILES, AdapterFile, read};
 pub use base::Base;

@@ -23,3 +23,4 @@ mod refusals;
 mod refused;
 mod shaders;
 mod vectors;
+mod writers;

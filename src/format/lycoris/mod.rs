@@ -4,7 +4,10 @@
 //! Sources: LyCORIS `modules/`, `functional/`; sd-scripts `networks/lora.py`; diffusers
 //! `loaders/lora_conversion_utils.py`; ComfyUI `comfy/weight_adapter/`.
 
+mod write;
+
 use serde_json::Value;
+pub use write::{Options, write};
 
 use super::adapter_file::{Sorted, Whole};
 use super::group::{Group, Groups};

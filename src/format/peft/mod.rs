@@ -7,6 +7,9 @@
 //! and scale, and is cross-checked.
 
 mod config;
+mod write;
+
+pub use write::{Options, write};
 
 pub(super) use config::Config;
 use config::Resolved;

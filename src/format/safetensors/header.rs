@@ -43,6 +43,11 @@ const TYPES: [(&str, u64); 20] = [
     ("F4", 4),
 ];
 
+/// A type of the format by its name, and the bits of one of its numbers.
+pub(super) fn bits_of(dtype: &str) -> Option<(&'static str, u64)> {
+    TYPES.iter().find(|(known, _)| *known == dtype).copied()
+}
+
 /// Tensor infos and metadata of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
@@ -170,8 +175,7 @@ fn place(raw: Vec<(String, RawEntry)>, data: u64, file_len: u64) -> Result<Vec<E
     let mut entries = Vec::with_capacity(raw.len());
     for (name, RawEntry { dtype, shape, data_offsets: [start, end] }) in raw {
         let what = || format!("a broken header: tensor {:?}", short(&name, 100));
-        let found = TYPES.iter().find(|(known, _)| *known == dtype);
-        let Some(&(dtype, bits)) = found else {
+        let Some((dtype, bits)) = bits_of(&dtype) else {
             return Err(format!("{} of an unknown type {:?}", what(), short(&dtype, 40)));
         };
         let bytes = shape

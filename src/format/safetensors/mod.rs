@@ -5,11 +5,13 @@
 //! that are at hand.
 
 mod header;
+mod write;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use header::{Entry, Header};
+pub use write::{NewEntry, header, write};
 
 use super::numbers::from_le_bytes;
 use super::{Parts, Progress};

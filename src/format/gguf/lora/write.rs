@@ -10,6 +10,7 @@ use crate::format::gguf::rope_order::{self, Heads, is_reordered};
 use crate::format::gguf::{Metadata, names};
 use crate::format::module::at;
 use crate::format::numbers::narrow;
+use crate::format::stored::exact_alpha;
 use crate::tensor::{DType, Matrix, Tensor, check_finite};
 use crate::{Error, Result};
 
@@ -92,11 +93,8 @@ fn common_alpha(adapter: &Adapter) -> f32 {
     let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
     for delta in adapter.deltas.values() {
         let rank = delta.method().rank().unwrap_or(delta.rank);
-        // Division rounds: the product may miss by one step an alpha that gives the scale exactly.
-        let near = delta.scale * rank as f32;
-        let candidates = [delta.alpha, near, near.next_up(), near.next_down()];
-        let exact = candidates.into_iter().find(|&alpha| scale(alpha, rank) == delta.scale);
-        let alpha = exact.unwrap_or(near);
+        let exact = exact_alpha(delta.scale, rank, delta.alpha);
+        let alpha = exact.unwrap_or(delta.scale * rank as f32);
         // llama.cpp reads 0 as a scale of 1.
         if alpha.is_normal() {
             *votes.entry(alpha.to_bits()).or_default() += 1;
