@@ -1,5 +1,6 @@
 //! What an adapter costs and what it can reach: parameter counts and rank bounds from shapes alone
-//! ([`count()`]), the spectrum of `dW` ([`singular_values`]) and the ranks it has ([`ranks`]).
+//! ([`count()`]), the spectrum and the directions of `dW` ([`singular_values`], [`directions`]) and
+//! the ranks it has ([`ranks`]).
 //!
 //! | word | meaning |
 //! |---|---|
@@ -8,16 +9,15 @@
 //! | stable rank | `\|dW\|_F^2 / sigma_1^2` |
 //! | entropy rank | `exp(H(p))`, `p_i = sigma_i^2 / sum sigma^2`, `H` in nats |
 //!
-//! A new method needs one variant of [`Recipe`] with its shapes and one arm in
-//! [`singular_values`].
+//! A new method needs one variant of [`Recipe`] with its shapes and one arm in [`directions`].
 
 mod count;
 mod rank;
-mod spectrum;
+mod svd;
 
 pub use count::{LokrRecipe, ParameterCount, Recipe, TensorShape, count};
 pub use rank::{
     Ranks, default_threshold, energy_share, entropy_rank, frobenius_norm, numerical_rank, ranks,
     spectral_norm, stable_rank, threshold_or_default,
 };
-pub use spectrum::singular_values;
+pub use svd::{Directions, directions, singular_values};

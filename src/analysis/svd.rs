@@ -1,0 +1,369 @@
+//! The thin SVD of `dW`, through the factors: `dW` is formed only where nothing smaller exists.
+//!
+//! - **LoRA**: `B = Q_B R_B` and `A^T = Q_A R_A` give `B A = Q_B (R_B R_A^T) Q_A^T`, so the `r x r`
+//!   matrix in the middle has the same singular values, and its vectors lead to those of `dW`.
+//! - **LoHa** is LoRA of rank `r^2`: row `i` of its `B` is `w1_a_i kron w2_a_i`, column `j` of its
+//!   `A` is `w1_b_j kron w2_b_j` (the face-splitting product). Where `r^2` comes near
+//!   `min(out, in)`, that is no smaller than `dW` itself, and `dW` is formed.
+//! - **LoKr**: the singular values of `w1 kron w2` are all products of one of `w1` and one of `w2`,
+//!   the vectors are the Kronecker products of theirs. Only those asked for are formed.
+//!
+//! All in f64, and exact to `1e-15 sigma_1` or so. Matrices with more than [`SMALL`] columns lead to
+//! their vectors, and tall ones to their values, by the eigenvectors of the Gram matrix of the
+//! smaller side: what lies below `1e-7 sigma_1` is noise there, as it is in factors of f32 numbers.
+//!
+//! `nalgebra` 0.35 and not `faer` 0.24, because it adds 10 KB to the gzipped wasm where `faer`
+//! adds 91 KB, at speeds of the same order (natively, one core of an AMD EPYC, `nalgebra` against
+//! `faer`: SVD of 16 x 16 15 and 23 us, 64 x 64 0.27 and 0.35 ms, 256 x 256 8.8 and 8.6 ms, 768 x
+//! 768 0.2 to 0.3 and 0.14 s; QR of 1536 x 64 1.95 and 1.1 ms). Its SVD with vectors slows down as
+//! the matrix grows (768 x 768: 3.0 s), its eigenvectors do not (0.6 s): hence the Gram matrix.
+
+use nalgebra::{DMatrix, Dyn, SymmetricEigen, linalg::QR};
+
+use crate::{
+    Error, Result,
+    adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora},
+    tensor::{Matrix, check_finite},
+};
+
+/// Up to this many columns the SVD gives the vectors itself.
+const SMALL: usize = 64;
+/// An SVD of a larger side takes minutes in a browser.
+const MAX_SIDE: usize = 2048;
+/// Most numbers in one matrix that is formed here: 256 MiB.
+const MAX_NUMBERS: usize = 1 << 25;
+
+/// The spectrum of a `dW` `[out, in]` and its strongest directions: `dW` is the sum of
+/// `sigma_i u_i v_i^T`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Directions {
+    /// `[out, in]` of `dW`.
+    pub shape: [usize; 2],
+    /// All singular values that can differ from zero, [`Method::rank_bound`] of them: descending,
+    /// never negative, in the unit of the weights.
+    ///
+    /// [`Method::rank_bound`]: crate::adapter::Method::rank_bound
+    pub sigma: Vec<f64>,
+    /// Left vectors `[k, out]`, one after the other; orthonormal.
+    pub u: Vec<f64>,
+    /// Right vectors `[k, in]`, one after the other; orthonormal.
+    pub v: Vec<f64>,
+}
+
+impl Directions {
+    /// How many directions have vectors.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.u.len() / self.shape[0]
+    }
+
+    /// Left vector `[out]` of direction `k`: where it writes.
+    #[must_use]
+    pub fn u(&self, k: usize) -> &[f64] {
+        &self.u[k * self.shape[0]..(k + 1) * self.shape[0]]
+    }
+
+    /// Right vector `[in]` of direction `k`: what it reads.
+    #[must_use]
+    pub fn v(&self, k: usize) -> &[f64] {
+        &self.v[k * self.shape[1]..(k + 1) * self.shape[1]]
+    }
+}
+
+/// The spectrum of `dW = scale * f(factors)` and the `at_most` strongest of its directions; fewer
+/// where the rank bound is smaller.
+///
+/// A DoRA magnitude needs the base and is left out; a `lora_bias` is no part of `dW`.
+///
+/// Refuses factors or a scale that are not finite, and matrices too large for an SVD.
+pub fn directions(delta: &Delta, at_most: usize) -> Result<Directions> {
+    decompose(delta, Some(&|sigma| at_most.min(sigma.len())))
+}
+
+/// Singular values of `dW = scale * f(factors)`: [`Directions::sigma`] alone.
+pub fn singular_values(delta: &Delta) -> Result<Vec<f64>> {
+    Ok(decompose(delta, None)?.sigma)
+}
+
+/// How many directions get vectors, by the spectrum; `None`: none, and the SVDs compute none.
+pub(super) type Choose<'a> = Option<&'a dyn Fn(&[f64]) -> usize>;
+
+/// [`directions`], as many as `choose` says when it sees the spectrum.
+pub(super) fn decompose(delta: &Delta, choose: Choose<'_>) -> Result<Directions> {
+    check_finite("scale", &[delta.scale])?;
+    let svd = match &delta.factors {
+        Factors::Lora(f) => lora(f, choose)?,
+        Factors::Loha(f) => loha(f, choose)?,
+        Factors::Lokr(f) => lokr(f, choose)?,
+    };
+    Ok(svd.scaled(f64::from(delta.scale)))
+}
+
+/// `u diag(sigma) v^T` of a matrix `[n, m]`: `u` `[n, k]`, `v` `[m, k]`, and all of `sigma`.
+pub(super) struct Svd {
+    u: DMatrix<f64>,
+    sigma: Vec<f64>,
+    v: DMatrix<f64>,
+}
+
+impl Svd {
+    /// Times a number, whose sign goes to the left.
+    pub(super) fn scaled(mut self, factor: f64) -> Directions {
+        self.sigma.iter_mut().for_each(|s| *s *= factor.abs());
+        if factor < 0.0 {
+            self.u.neg_mut();
+        }
+        Directions {
+            shape: [self.u.nrows(), self.v.nrows()],
+            sigma: self.sigma,
+            // Column-major [n, k] is row-major [k, n].
+            u: self.u.data.into(),
+            v: self.v.data.into(),
+        }
+    }
+}
+
+fn lora(f: &Lora, choose: Choose<'_>) -> Result<Svd> {
+    of_product(wide("lora_B", f.b())?, transposed("lora_A", f.a())?, choose)
+}
+
+fn loha(f: &Loha, choose: Choose<'_>) -> Result<Svd> {
+    let [first, second] = loha_products(f)?;
+    let (out, inputs, r) = (first.0.nrows(), first.1.nrows(), first.0.ncols());
+    let (bound, side) = (r.saturating_mul(r), out.min(inputs));
+    if bound < side / 2 {
+        let (left, right) = hadamard(&first, &second)?;
+        return of_product(left, right, choose);
+    }
+    check_numbers("dW of a LoHa", [out, inputs])?;
+    let whole = |(a, b): (DMatrix<f64>, DMatrix<f64>)| a * b.transpose();
+    let bound = bound.min(side);
+    let bounded: Choose<'_> = match choose {
+        Some(choose) => Some(&|sigma: &[f64]| choose(&sigma[..bound])),
+        None => None,
+    };
+    let mut svd = of_matrix(whole(first).component_mul(&whole(second)), bounded)?;
+    svd.sigma.truncate(bound);
+    Ok(svd)
+}
+
+/// The two products of a LoHa, each as `[out, r]` and `[in, r]`.
+pub(super) fn loha_products(f: &Loha) -> Result<[(DMatrix<f64>, DMatrix<f64>); 2]> {
+    Ok([
+        (wide("hada_w1_a", f.w1_a())?, transposed("hada_w1_b", f.w1_b())?),
+        (wide("hada_w2_a", f.w2_a())?, transposed("hada_w2_b", f.w2_b())?),
+    ])
+}
+
+/// The cell-wise product of `x_l x_r^T` and `y_l y_r^T` as one product: `[n, r s]`, `[m, r s]`.
+pub(super) fn hadamard(
+    x: &(DMatrix<f64>, DMatrix<f64>),
+    y: &(DMatrix<f64>, DMatrix<f64>),
+) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
+    Ok((face_split(&x.0, &y.0)?, face_split(&x.1, &y.1)?))
+}
+
+/// Row `i` is `x_i kron y_i`: `[n, r * s]` from `[n, r]` and `[n, s]`.
+fn face_split(x: &DMatrix<f64>, y: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+    let s = y.ncols();
+    let cols = x.ncols().saturating_mul(s);
+    check_numbers("LoHa as one product", [x.nrows(), cols])?;
+    Ok(DMatrix::from_fn(x.nrows(), cols, |i, k| x[(i, k / s)] * y[(i, k % s)]))
+}
+
+fn lokr(f: &Lokr, choose: Choose<'_>) -> Result<Svd> {
+    let all: Choose<'_> = if choose.is_some() { Some(&|sigma: &[f64]| sigma.len()) } else { None };
+    let (first, second) =
+        (kron_factor(f.w1(), "lokr_w1", all)?, kron_factor(f.w2(), "lokr_w2", all)?);
+    let rows = first.sigma.iter().enumerate();
+    let mut pairs: Vec<(f64, usize, usize)> = rows
+        .flat_map(|(i, s)| second.sigma.iter().enumerate().map(move |(j, t)| (s * t, i, j)))
+        .collect();
+    pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let sigma: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();
+    pairs.truncate(choose.map_or(0, |choose| choose(&sigma)));
+    Ok(Svd {
+        u: kron_columns(&first.u, &second.u, &pairs, |u, p| f.output(u, p))?,
+        sigma,
+        v: kron_columns(&first.v, &second.v, &pairs, |v, q| f.input(v, q))?,
+    })
+}
+
+/// Column `k` is the Kronecker product of column `i` of `x` and column `j` of `y`, for `(_, i, j)`
+/// in `pairs`; `place` says where row `a` of `x` and row `b` of `y` meet.
+fn kron_columns(
+    x: &DMatrix<f64>,
+    y: &DMatrix<f64>,
+    pairs: &[(f64, usize, usize)],
+    place: impl Fn(usize, usize) -> usize,
+) -> Result<DMatrix<f64>> {
+    let rows = x.nrows() * y.nrows();
+    check_numbers("directions of a LoKr", [rows, pairs.len()])?;
+    let mut columns = DMatrix::zeros(rows, pairs.len());
+    for (mut column, &(_, i, j)) in columns.column_iter_mut().zip(pairs) {
+        for (a, left) in x.column(i).iter().enumerate() {
+            for (b, right) in y.column(j).iter().enumerate() {
+                column[place(a, b)] = left * right;
+            }
+        }
+    }
+    Ok(columns)
+}
+
+fn kron_factor(factor: &KronFactor, name: &str, choose: Choose<'_>) -> Result<Svd> {
+    match factor {
+        KronFactor::Full(w) => of_matrix(wide(name, w)?, choose),
+        KronFactor::LowRank { a, b } => {
+            let (a, b) = (wide(&format!("{name}_a"), a)?, transposed(&format!("{name}_b"), b)?);
+            of_product(a, b, choose)
+        }
+    }
+}
+
+/// The SVD of `left right^T` for `left` `[n, k]` and `right` `[m, k]`: `min(n, k, m)` values.
+pub(super) fn of_product(
+    left: DMatrix<f64>,
+    right: DMatrix<f64>,
+    choose: Choose<'_>,
+) -> Result<Svd> {
+    check_side(left.nrows().min(left.ncols()).min(right.nrows()))?;
+    let (left, right) = (Side::new(left), Side::new(right));
+    let small = of_matrix(left.small() * right.small().transpose(), choose)?;
+    Ok(Svd { u: left.expand(small.u), sigma: small.sigma, v: right.expand(small.v) })
+}
+
+/// One side of a product, as orthonormal columns times a smaller matrix where it is tall.
+enum Side {
+    Tall(QR<f64, Dyn, Dyn>),
+    Flat(DMatrix<f64>),
+}
+
+impl Side {
+    fn new(m: DMatrix<f64>) -> Self {
+        if m.nrows() > m.ncols() { Self::Tall(m.qr()) } else { Self::Flat(m) }
+    }
+
+    fn small(&self) -> DMatrix<f64> {
+        match self {
+            Self::Tall(qr) => qr.r(),
+            Self::Flat(m) => m.clone(),
+        }
+    }
+
+    /// Vectors of the smaller matrix to vectors of the side.
+    fn expand(&self, vectors: DMatrix<f64>) -> DMatrix<f64> {
+        match self {
+            Self::Tall(qr) if vectors.ncols() > 0 => qr.q() * vectors,
+            Self::Tall(qr) => DMatrix::zeros(qr.qr_internal().nrows(), 0),
+            Self::Flat(_) => vectors,
+        }
+    }
+}
+
+/// The SVD of a matrix, `min(n, m)` values.
+pub(super) fn of_matrix(m: DMatrix<f64>, choose: Choose<'_>) -> Result<Svd> {
+    let (rows, cols) = m.shape();
+    if rows < cols {
+        let Svd { u, sigma, v } = of_matrix(m.transpose(), choose)?;
+        return Ok(Svd { u: v, sigma, v: u });
+    }
+    check_side(cols)?;
+    if cols <= SMALL || (choose.is_none() && rows < 2 * cols) {
+        direct(m, choose)
+    } else {
+        by_gram(m, choose)
+    }
+}
+
+fn direct(m: DMatrix<f64>, choose: Choose<'_>) -> Result<Svd> {
+    let (rows, cols) = m.shape();
+    let vectors = choose.is_some();
+    let svd = m
+        .try_svd(vectors, vectors, 5.0 * f64::EPSILON, most_steps(cols))
+        .ok_or_else(|| no_convergence([rows, cols]))?;
+    let sigma: Vec<f64> = svd.singular_values.iter().copied().collect();
+    let k = choose.map_or(0, |choose| choose(&sigma));
+    let none = |rows| DMatrix::zeros(rows, 0);
+    Ok(Svd {
+        u: svd.u.map_or_else(|| none(rows), |u| u.columns(0, k).into_owned()),
+        sigma,
+        v: svd.v_t.map_or_else(|| none(cols), |v_t| v_t.rows(0, k).transpose()),
+    })
+}
+
+/// The SVD of a matrix that is not wide by the eigenvectors of `m^T m`, which are its right vectors.
+fn by_gram(mut m: DMatrix<f64>, choose: Choose<'_>) -> Result<Svd> {
+    let (rows, cols) = m.shape();
+    // Squares of small or large numbers leave the range of f64.
+    let size = m.amax();
+    if size > 0.0 {
+        m.unscale_mut(size);
+    }
+    let gram = m.transpose() * &m;
+    let root = |lambda: f64| size * lambda.max(0.0).sqrt();
+    let Some(choose) = choose else {
+        let sigma = direct(gram, None)?.sigma.into_iter().map(root).collect();
+        return Ok(Svd { u: DMatrix::zeros(rows, 0), sigma, v: DMatrix::zeros(cols, 0) });
+    };
+    let eigen = SymmetricEigen::try_new(gram, f64::EPSILON, most_steps(cols))
+        .ok_or_else(|| no_convergence([rows, cols]))?;
+    let mut order: Vec<usize> = (0..cols).collect();
+    order.sort_by(|&i, &j| eigen.eigenvalues[j].total_cmp(&eigen.eigenvalues[i]));
+    let sigma: Vec<f64> = order.iter().map(|&i| root(eigen.eigenvalues[i])).collect();
+    order.truncate(choose(&sigma));
+    let v = eigen.eigenvectors.select_columns(&order);
+    // The columns of `m v` are orthogonal but for rounding; QR makes them so where they are short.
+    let (mut u, r) = (&m * &v).qr().unpack();
+    for (k, mut column) in u.column_iter_mut().enumerate() {
+        column.scale_mut(r[(k, k)].signum());
+    }
+    Ok(Svd { u, sigma, v })
+}
+
+/// Two or three steps a value are usual; the limit only keeps a page from hanging.
+fn most_steps(values: usize) -> usize {
+    100 * values
+}
+
+fn no_convergence(shape: [usize; 2]) -> Error {
+    Error::NoConvergence {
+        what: format!("the SVD of a {shape:?} matrix"),
+        steps: most_steps(shape[1]),
+    }
+}
+
+fn check_side(values: usize) -> Result<()> {
+    if values <= MAX_SIDE {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: "an SVD of this size".into(),
+        got: format!("{values} singular values"),
+        supported: format!("at most {MAX_SIDE}"),
+    })
+}
+
+pub(super) fn check_numbers(what: &str, [rows, cols]: [usize; 2]) -> Result<()> {
+    if rows.checked_mul(cols).is_some_and(|n| n <= MAX_NUMBERS) {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: format!("{what} of this size"),
+        got: format!("[{rows}, {cols}]"),
+        supported: format!("at most {MAX_NUMBERS} numbers"),
+    })
+}
+
+/// The matrix in f64.
+pub(super) fn wide(name: &str, m: &Matrix) -> Result<DMatrix<f64>> {
+    check_finite(name, m.data())?;
+    let values = m.data().iter().map(|&v| f64::from(v));
+    Ok(DMatrix::from_row_iterator(m.rows(), m.cols(), values))
+}
+
+/// The transpose in f64: row-major read as column-major.
+pub(super) fn transposed(name: &str, m: &Matrix) -> Result<DMatrix<f64>> {
+    check_finite(name, m.data())?;
+    let values = m.data().iter().map(|&v| f64::from(v));
+    Ok(DMatrix::from_iterator(m.cols(), m.rows(), values))
+}
