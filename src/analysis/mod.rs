@@ -11,13 +11,19 @@
 //!
 //! A new method needs one variant of [`Recipe`] with its shapes and one arm in [`directions`].
 
+mod combine;
 mod count;
+mod measures;
 mod rank;
+mod resize;
 mod svd;
 
+pub use combine::combine_svd;
 pub use count::{LokrRecipe, ParameterCount, Recipe, TensorShape, count};
+pub use measures::{Finding, FindingKind, Measures, findings, measure, tensor_findings};
 pub use rank::{
     Ranks, default_threshold, energy_share, entropy_rank, frobenius_norm, numerical_rank, ranks,
     spectral_norm, stable_rank, threshold_or_default,
 };
+pub use resize::{Resized, Rule, rank_by, resize};
 pub use svd::{Directions, directions, singular_values};

@@ -22,7 +22,7 @@ use nalgebra::{DMatrix, Dyn, SymmetricEigen, linalg::QR};
 
 use crate::{
     Error, Result,
-    adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora},
+    adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora, Method},
     tensor::{Matrix, check_finite},
 };
 
@@ -77,26 +77,26 @@ impl Directions {
 ///
 /// Refuses factors or a scale that are not finite, and matrices too large for an SVD.
 pub fn directions(delta: &Delta, at_most: usize) -> Result<Directions> {
-    decompose(delta, Some(&|sigma| at_most.min(sigma.len())))
+    decompose(delta, 1.0, Some(&|sigma| at_most.min(sigma.len())))
 }
 
 /// Singular values of `dW = scale * f(factors)`: [`Directions::sigma`] alone.
 pub fn singular_values(delta: &Delta) -> Result<Vec<f64>> {
-    Ok(decompose(delta, None)?.sigma)
+    Ok(decompose(delta, 1.0, None)?.sigma)
 }
 
 /// How many directions get vectors, by the spectrum; `None`: none, and the SVDs compute none.
 pub(super) type Choose<'a> = Option<&'a dyn Fn(&[f64]) -> usize>;
 
-/// [`directions`], as many as `choose` says when it sees the spectrum.
-pub(super) fn decompose(delta: &Delta, choose: Choose<'_>) -> Result<Directions> {
+/// [`directions`] of `weight dW`, as many as `choose` says when it sees the spectrum of the factors.
+pub(super) fn decompose(delta: &Delta, weight: f64, choose: Choose<'_>) -> Result<Directions> {
     check_finite("scale", &[delta.scale])?;
     let svd = match &delta.factors {
         Factors::Lora(f) => lora(f, choose)?,
         Factors::Loha(f) => loha(f, choose)?,
         Factors::Lokr(f) => lokr(f, choose)?,
     };
-    Ok(svd.scaled(f64::from(delta.scale)))
+    Ok(svd.scaled(weight * f64::from(delta.scale)))
 }
 
 /// `u diag(sigma) v^T` of a matrix `[n, m]`: `u` `[n, k]`, `v` `[m, k]`, and all of `sigma`.
@@ -128,16 +128,16 @@ fn lora(f: &Lora, choose: Choose<'_>) -> Result<Svd> {
 }
 
 fn loha(f: &Loha, choose: Choose<'_>) -> Result<Svd> {
-    let [first, second] = loha_products(f)?;
-    let (out, inputs, r) = (first.0.nrows(), first.1.nrows(), first.0.ncols());
-    let (bound, side) = (r.saturating_mul(r), out.min(inputs));
-    if bound < side / 2 {
-        let (left, right) = hadamard(&first, &second)?;
+    let ([out, inputs], r) = (f.shape(), f.w1_a().cols());
+    if worth_a_product(r.saturating_mul(r), f.shape()) {
+        let (left, right) = loha_product(f)?;
         return of_product(left, right, choose);
     }
+    check_side(out.min(inputs))?;
     check_numbers("dW of a LoHa", [out, inputs])?;
     let whole = |(a, b): (DMatrix<f64>, DMatrix<f64>)| a * b.transpose();
-    let bound = bound.min(side);
+    let [first, second] = loha_products(f)?;
+    let bound = f.rank_bound();
     let bounded: Choose<'_> = match choose {
         Some(choose) => Some(&|sigma: &[f64]| choose(&sigma[..bound])),
         None => None,
@@ -147,20 +147,23 @@ fn loha(f: &Loha, choose: Choose<'_>) -> Result<Svd> {
     Ok(svd)
 }
 
+/// Whether a product of two sides with `inner` columns is less work than the whole `[out, in]`.
+pub(super) fn worth_a_product(inner: usize, [out, inputs]: [usize; 2]) -> bool {
+    inner < out.min(inputs) / 2
+}
+
 /// The two products of a LoHa, each as `[out, r]` and `[in, r]`.
-pub(super) fn loha_products(f: &Loha) -> Result<[(DMatrix<f64>, DMatrix<f64>); 2]> {
+fn loha_products(f: &Loha) -> Result<[(DMatrix<f64>, DMatrix<f64>); 2]> {
     Ok([
         (wide("hada_w1_a", f.w1_a())?, transposed("hada_w1_b", f.w1_b())?),
         (wide("hada_w2_a", f.w2_a())?, transposed("hada_w2_b", f.w2_b())?),
     ])
 }
 
-/// The cell-wise product of `x_l x_r^T` and `y_l y_r^T` as one product: `[n, r s]`, `[m, r s]`.
-pub(super) fn hadamard(
-    x: &(DMatrix<f64>, DMatrix<f64>),
-    y: &(DMatrix<f64>, DMatrix<f64>),
-) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
-    Ok((face_split(&x.0, &y.0)?, face_split(&x.1, &y.1)?))
+/// A LoHa as one product: `[out, r^2]` and `[in, r^2]`.
+pub(super) fn loha_product(f: &Loha) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
+    let [first, second] = loha_products(f)?;
+    Ok((face_split(&first.0, &second.0)?, face_split(&first.1, &second.1)?))
 }
 
 /// Row `i` is `x_i kron y_i`: `[n, r * s]` from `[n, r]` and `[n, s]`.
@@ -181,7 +184,8 @@ fn lokr(f: &Lokr, choose: Choose<'_>) -> Result<Svd> {
         .collect();
     pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
     let sigma: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();
-    pairs.truncate(choose.map_or(0, |choose| choose(&sigma)));
+    let chosen = choose.map_or(0, |choose| choose(&sigma));
+    let pairs: Vec<_> = pairs.iter().take(chosen).map(|&(_, i, j)| (i, j)).collect();
     Ok(Svd {
         u: kron_columns(&first.u, &second.u, &pairs, |u, p| f.output(u, p))?,
         sigma,
@@ -189,18 +193,18 @@ fn lokr(f: &Lokr, choose: Choose<'_>) -> Result<Svd> {
     })
 }
 
-/// Column `k` is the Kronecker product of column `i` of `x` and column `j` of `y`, for `(_, i, j)`
-/// in `pairs`; `place` says where row `a` of `x` and row `b` of `y` meet.
-fn kron_columns(
+/// Column `k` is the Kronecker product of column `i` of `x` and column `j` of `y`, for `(i, j)` in
+/// `pairs`; `place` says where row `a` of `x` and row `b` of `y` meet.
+pub(super) fn kron_columns(
     x: &DMatrix<f64>,
     y: &DMatrix<f64>,
-    pairs: &[(f64, usize, usize)],
+    pairs: &[(usize, usize)],
     place: impl Fn(usize, usize) -> usize,
 ) -> Result<DMatrix<f64>> {
     let rows = x.nrows() * y.nrows();
     check_numbers("directions of a LoKr", [rows, pairs.len()])?;
     let mut columns = DMatrix::zeros(rows, pairs.len());
-    for (mut column, &(_, i, j)) in columns.column_iter_mut().zip(pairs) {
+    for (mut column, &(i, j)) in columns.column_iter_mut().zip(pairs) {
         for (a, left) in x.column(i).iter().enumerate() {
             for (b, right) in y.column(j).iter().enumerate() {
                 column[place(a, b)] = left * right;
@@ -332,7 +336,7 @@ fn no_convergence(shape: [usize; 2]) -> Error {
     }
 }
 
-fn check_side(values: usize) -> Result<()> {
+pub(super) fn check_side(values: usize) -> Result<()> {
     if values <= MAX_SIDE {
         return Ok(());
     }
