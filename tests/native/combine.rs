@@ -39,7 +39,7 @@ fn equal(got: &Delta, wanted: &[f64]) {
     let got = got.materialise();
     assert_eq!(got.len(), wanted.len());
     for (got, wanted) in got.iter().zip(wanted) {
-        assert!((got - wanted).abs() < 1e-6, "got {got}, wanted {wanted}");
+        assert!((got - wanted).abs() < 1e-6 * wanted.abs().max(4.0), "got {got}, wanted {wanted}");
     }
 }
 
@@ -109,6 +109,48 @@ fn different_ranks_and_scales_add_up() {
     near(&whole(&got), &sum(&deltas));
     let error = linear(&deltas).unwrap_err();
     assert!(error.code() == "Unsupported" && error.to_string().contains("[4, 8, 1]"), "{error}");
+}
+
+/// Run in PEFT 0.21.2: `get_delta_weight` after `add_weighted_adapter`, weights 0.5, -1.5 and 2.
+#[test]
+fn the_numbers_of_pefts_weighted_adapter() {
+    let number = |seed: usize, i: usize| ((seed * 7 + i) * 37 % 23) as f32 / 4.0 - 2.75;
+    let parts: Vec<Delta> = [1.5, 1.0, 0.5]
+        .into_iter()
+        .enumerate()
+        .map(|(seed, scale)| {
+            let a = Matrix::from_fn(2, 4, |i, j| number(seed, 4 * i + j));
+            lora(a, Matrix::from_fn(3, 2, |i, j| number(seed + 10, 2 * i + j)), scale)
+        })
+        .collect();
+    let deltas = [(&parts[0], 0.5), (&parts[1], -1.5), (&parts[2], 2.0)];
+    equal(
+        &linear(&deltas).unwrap(),
+        &[
+            -0.642538, -5.858439, -0.510572, 5.324839, 5.140148, 5.493143, -16.393988, -5.160923,
+            3.919199, 10.907043, -9.174332, -10.014482,
+        ],
+    );
+    equal(
+        &ties(&deltas, 0.625, MajoritySign::Total).unwrap(),
+        &[
+            -1.963851, -4.781251, 8.11099, 5.320434, 2.848262, 1.639826, -12.553635, -2.78125,
+            2.787154, -0.662912, -12.622595, -0.607955,
+        ],
+    );
+    equal(
+        &ties(&deltas, 0.75, MajoritySign::Frequency).unwrap(),
+        &[
+            -0.257741, -8.298989, 2.486636, 5.388496, 0.568013, -5.77933, 0.24802, 5.482781,
+            2.117935, 5.042847, -5.403845, 1.265694,
+        ],
+    );
+    let exact = [
+        6.578125, 0.390625, -7.59375, 14.25, -3.265625, 13.9375, -13.0625, 0.546875, -6.28125,
+        1.96875, -2.0, -12.4375,
+    ];
+    equal(&cat(&deltas).unwrap(), &exact);
+    equal(&combine_svd(&deltas, 3).unwrap().delta, &exact);
 }
 
 #[test]

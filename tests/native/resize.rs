@@ -154,11 +154,18 @@ fn one_row_and_one_column_have_one_direction() {
 
 #[test]
 fn a_new_adapter_becomes_one_direction_of_zeros() {
-    let a = random(&mut rng(21), [4, 9]);
-    let lora = Lora::new(a, Matrix::from_fn(13, 4, |_, _| 0.0)).unwrap();
-    let resized = resize(&delta(Factors::Lora(lora), 2.0), Rule::Energy(0.9), None).unwrap();
-    assert_eq!((resized.rank, resized.retained_energy, resized.largest_dropped), (1, 1.0, 0.0));
-    assert!(resized.delta.materialise().iter().all(|&v| v == 0.0));
+    let mut rng = rng(21);
+    let zero = |rows, cols| Matrix::from_fn(rows, cols, |_, _| 0.0);
+    let mut some = |rows, cols| random(&mut rng, [rows, cols]);
+    let lora = Lora::new(some(4, 9), zero(13, 4)).unwrap();
+    let small = Loha::new(some(30, 2), some(2, 20), some(30, 2), zero(2, 20)).unwrap();
+    let large = Loha::new(some(90, 9), some(9, 80), some(90, 9), zero(9, 80)).unwrap();
+    for factors in [Factors::Lora(lora), Factors::Loha(small), Factors::Loha(large)] {
+        let resized = resize(&delta(factors, 2.0), Rule::Energy(0.9), None).unwrap();
+        let got = (resized.rank, resized.retained_energy, resized.largest_dropped);
+        assert_eq!(got, (1, 1.0, 0.0));
+        assert!(resized.delta.materialise().iter().all(|&v| v == 0.0));
+    }
 }
 
 #[test]
