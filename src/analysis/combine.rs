@@ -5,10 +5,10 @@ use nalgebra::DMatrix;
 
 use super::{
     Resized,
-    svd::{
-        Directions, check_numbers, check_side, decompose, kron_columns, loha_product, of_matrix,
-        of_product, transposed, wide, worth_a_product,
+    directions::{
+        Directions, decompose, kron_columns, loha_product, transposed, wide, worth_a_product,
     },
+    svd::{check_numbers, check_side, of_matrix, of_product},
 };
 use crate::{
     Error, Result,
@@ -48,7 +48,7 @@ fn directions(deltas: &[(&Delta, f64)], rank: usize) -> Result<Directions> {
             right.columns_mut(done, r.ncols()).copy_from(&r);
             done += r.ncols();
         }
-        return Ok(of_product(left, right, Some(&choose))?.scaled(1.0));
+        return Ok(Directions::new(of_product(left, right, Some(&choose))?, 1.0));
     }
     check_side(out.min(inputs))?;
     check_numbers("a sum of deltas", shape)?;
@@ -66,7 +66,7 @@ fn directions(deltas: &[(&Delta, f64)], rank: usize) -> Result<Directions> {
         let (what, index) = ("the sum of deltas".into(), at % out * inputs + at / out);
         return Err(Error::NotFinite { what, index, value: sum[at].to_string() });
     }
-    Ok(of_matrix(sum, Some(&choose))?.scaled(1.0))
+    Ok(Directions::new(of_matrix(sum, Some(&choose))?, 1.0))
 }
 
 /// How many columns [`product`] has.

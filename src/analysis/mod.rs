@@ -1,6 +1,7 @@
 //! What an adapter costs and what it can reach: parameter counts and rank bounds from shapes alone
 //! ([`count()`]), the spectrum and the directions of `dW` ([`singular_values`], [`directions`]) and
-//! the ranks it has ([`ranks`]).
+//! the ranks it has ([`ranks`], [`measure`]), what is wrong with it ([`findings`]), and the best
+//! LoRA of a rank for it ([`resize`](resize())) or for a sum of several ([`combine_svd`]).
 //!
 //! | word | meaning |
 //! |---|---|
@@ -13,6 +14,7 @@
 
 mod combine;
 mod count;
+mod directions;
 mod measures;
 mod rank;
 mod resize;
@@ -20,10 +22,10 @@ mod svd;
 
 pub use combine::combine_svd;
 pub use count::{LokrRecipe, ParameterCount, Recipe, TensorShape, count};
+pub use directions::{Directions, directions, singular_values};
 pub use measures::{Finding, FindingKind, Measures, findings, measure, tensor_findings};
 pub use rank::{
     Ranks, default_threshold, energy_share, entropy_rank, frobenius_norm, numerical_rank, ranks,
     spectral_norm, stable_rank, threshold_or_default,
 };
 pub use resize::{Resized, Rule, rank_by, resize};
-pub use svd::{Directions, directions, singular_values};

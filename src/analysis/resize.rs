@@ -2,8 +2,9 @@
 //! `networks/resize_lora.py` (sd-scripts).
 
 use super::{
-    default_threshold, energy_share, frobenius_norm, spectral_norm,
-    svd::{Directions, decompose},
+    default_threshold,
+    directions::{Directions, decompose},
+    energy_share, frobenius_norm, spectral_norm,
 };
 use crate::{
     Error, Result,

@@ -424,6 +424,24 @@ fn nearly_dependent_factors_keep_their_small_directions() {
 }
 
 #[test]
+fn a_large_matrix_of_low_rank_keeps_its_rank() {
+    // A LoHa that is formed whole, of rank 13 instead of 169: `w1` is a matrix of ones.
+    let mut rng = rng(9);
+    let w1_b = Matrix::from_fn(13, 160, |_, _| 1.0);
+    let w1_a = Matrix::from_fn(400, 13, |_, k| if k == 0 { 1.0 } else { 0.0 });
+    let (w2_a, w2_b) = (random(&mut rng, [400, 13]), random(&mut rng, [13, 160]));
+    let loha = Loha::new(w1_a, w1_b, w2_a, w2_b).unwrap();
+    let delta = delta(Factors::Loha(loha), 3.0);
+    let got = directions(&delta, 40).unwrap();
+    for sigma in [&got.sigma, &singular_values(&delta).unwrap()] {
+        assert!(sigma[13] <= 1e-7 * sigma[0], "{:e}", sigma[13] / sigma[0]);
+        assert_eq!(numerical_rank(sigma, default_threshold([400, 160])), 13);
+    }
+    assert!(skew(&got.u, 40).max(skew(&got.v, 40)) < 1e-12);
+    assert!((sum(&got, 13) - whole(&delta)).norm() <= 1e-12 * got.sigma[0]);
+}
+
+#[test]
 fn what_is_too_large_is_refused_at_once() {
     let ones = |rows, cols| Matrix::from_fn(rows, cols, |_, _| 1.0);
     let side = 4096;
