@@ -106,6 +106,14 @@ pub enum Error {
         /// What it is.
         got: String,
     },
+    /// An iteration did not end within its limit of steps.
+    #[error("{what} did not converge within {steps} steps")]
+    NoConvergence {
+        /// What was computed.
+        what: String,
+        /// The limit.
+        steps: usize,
+    },
     /// No adapter of that name is loaded.
     #[error("no adapter named {name:?}; loaded: {loaded}")]
     UnknownAdapter {
@@ -165,6 +173,7 @@ impl Error {
             Self::BaseMismatch { .. } => "BaseMismatch",
             Self::Unsupported { .. } => "Unsupported",
             Self::BadArgument { .. } => "BadArgument",
+            Self::NoConvergence { .. } => "NoConvergence",
             Self::UnknownAdapter { .. } => "UnknownAdapter",
             Self::AdapterExists { .. } => "AdapterExists",
             Self::Merged { .. } => "Merged",

@@ -156,7 +156,7 @@ impl Lokr {
     }
 
     /// Where row `u` of `w1` and row `p` of `w2` meet among the outputs.
-    fn output(&self, u: usize, p: usize) -> usize {
+    pub(crate) fn output(&self, u: usize, p: usize) -> usize {
         match self.order {
             KronOrder::Plain => u * self.w2.shape()[0] + p,
             KronOrder::PeftConv1d { .. } => p * self.w1.shape()[0] + u,
@@ -164,7 +164,7 @@ impl Lokr {
     }
 
     /// Where column `v` of `w1` and column `q` of `w2` meet among the inputs.
-    fn input(&self, v: usize, q: usize) -> usize {
+    pub(crate) fn input(&self, v: usize, q: usize) -> usize {
         match self.order {
             KronOrder::Plain => v * self.w2.shape()[1] + q,
             KronOrder::PeftConv1d { kernel } => {

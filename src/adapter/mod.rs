@@ -9,6 +9,7 @@
 //!
 //! To add a method: write `adapter/NAME.rs` with the verbs of [`Method`], add it to [`Factors`].
 
+mod combine;
 mod delta;
 mod dora;
 mod factorization;
@@ -19,6 +20,8 @@ mod tucker;
 
 use std::collections::BTreeMap;
 
+pub use combine::{MajoritySign, cat, combine, linear, ties};
+pub(crate) use combine::{check_alike, sum_of_biases};
 pub use delta::{Delta, Layer, Orientation, merge};
 pub use dora::{Axis, Magnitude};
 pub use factorization::{Convention, factorize};

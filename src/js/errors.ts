@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'BaseMismatch'
   | 'Unsupported'
   | 'BadArgument'
+  | 'NoConvergence'
   | 'UnknownAdapter'
   | 'AdapterExists'
   | 'Merged'

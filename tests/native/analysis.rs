@@ -3,10 +3,11 @@
 
 use lokahi::{
     Error,
-    adapter::{Convention, Delta, Factors, KronFactor, Loha, Lokr, Lora},
+    adapter::{Convention, Delta, Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Tucker},
     analysis::{
-        LokrRecipe, Recipe, count, default_threshold, energy_share, entropy_rank, frobenius_norm,
-        numerical_rank, ranks, singular_values, spectral_norm, stable_rank,
+        Directions, LokrRecipe, Recipe, count, default_threshold, directions, energy_share,
+        entropy_rank, frobenius_norm, numerical_rank, ranks, singular_values, spectral_norm,
+        stable_rank,
     },
     tensor::Matrix,
 };
@@ -17,21 +18,21 @@ use rand_pcg::Pcg32;
 // ---- building ----
 
 /// Uniform in -1..1.
-fn random(rng: &mut Pcg32, [rows, cols]: [usize; 2]) -> Matrix {
+pub fn random(rng: &mut Pcg32, [rows, cols]: [usize; 2]) -> Matrix {
     Matrix::from_fn(rows, cols, |_, _| (f64::from(rng.next_u32()) / 2f64.powi(31) - 1.0) as f32)
 }
 
-fn rng(seed: u64) -> Pcg32 {
+pub fn rng(seed: u64) -> Pcg32 {
     Pcg32::new(seed, 0x0a02_bdbf_7bb3_c0a7)
 }
 
-fn delta(factors: Factors, scale: f32) -> Delta {
+pub fn delta(factors: Factors, scale: f32) -> Delta {
     let rank = factors.method().rank().unwrap_or(1);
     Delta::new(factors, rank, scale * rank as f32, scale)
 }
 
 /// Random factors of the shapes that `count` promises, found by their PEFT names.
-fn build(shape: [usize; 2], recipe: &Recipe, rng: &mut Pcg32) -> Factors {
+pub fn build(shape: [usize; 2], recipe: &Recipe, rng: &mut Pcg32) -> Factors {
     let tensors = count(shape, recipe).unwrap().tensors;
     let mut get =
         |name: &str| tensors.iter().find(|t| t.name == name).map(|t| random(&mut *rng, t.shape));
@@ -80,7 +81,7 @@ fn lycoris_full(decompose_factor: i64) -> Recipe {
 }
 
 /// Every method and variant, on awkward sizes.
-fn zoo() -> Vec<(String, Delta)> {
+pub fn zoo() -> Vec<(String, Delta)> {
     let mut rng = rng(1);
     let mut zoo = Vec::new();
     // [out, in], r: odd sizes, one row, one column, r at and above the smaller side.
@@ -138,16 +139,52 @@ fn zoo() -> Vec<(String, Delta)> {
             }
         }
     }
-    zoo.into_iter().map(|(name, f)| (name, delta(f, -0.75))).collect()
+    // Convolutions: Tucker forms, and PEFT's order of a Conv1d.
+    let core = |rng: &mut Pcg32, r: usize, inputs: usize, kernel: usize| {
+        Tucker::new(random(rng, [r, r * kernel]), random(rng, [r, inputs]), kernel).unwrap()
+    };
+    let lora = Lora::tucker(core(&mut rng, 3, 5, 4), random(&mut rng, [11, 3])).unwrap();
+    zoo.push(("LoRA Tucker".into(), Factors::Lora(lora)));
+    for r in [2, 5] {
+        let cores = [core(&mut rng, r, 6, 4), core(&mut rng, r, 6, 4)];
+        let (w1_a, w2_a) = (random(&mut rng, [17, r]), random(&mut rng, [17, r]));
+        let loha = Loha::tucker(cores, w1_a, w2_a).unwrap();
+        zoo.push((format!("LoHa Tucker r{r}"), Factors::Loha(loha)));
+    }
+    let tucker = core(&mut rng, 2, 4, 9);
+    let lokr = Lokr::tucker(full(&mut rng, [3, 2]), tucker, random(&mut rng, [5, 2])).unwrap();
+    zoo.push(("LoKr Tucker".into(), Factors::Lokr(lokr)));
+    let lokr = Lokr::new(full(&mut rng, [3, 2]), full(&mut rng, [4, 15])).unwrap();
+    let lokr = lokr.with_order(KronOrder::PeftConv1d { kernel: 3 }).unwrap();
+    zoo.push(("LoKr in PEFT's order".into(), Factors::Lokr(lokr)));
+    // Large enough for the Gram matrix.
+    for (shape, recipe) in [
+        ([130, 90], Recipe::Loha { r: 9 }),
+        ([70, 160], Recipe::Loha { r: 8 }),
+        ([120, 150], Recipe::Lora { r: 80 }),
+        ([150, 70], Recipe::Lora { r: 100 }),
+        ([700, 140], lycoris_full(2)),
+    ] {
+        zoo.push((format!("{shape:?} {recipe:?}"), build(shape, &recipe, &mut rng)));
+    }
+    let mut zoo: Vec<_> = zoo.into_iter().map(|(name, f)| (name, delta(f, -0.75))).collect();
+    let mut embedding = delta(build([9, 40], &Recipe::Lora { r: 3 }, &mut rng), 2.0);
+    embedding.layer = Layer::Embedding;
+    zoo.push(("embedding".into(), embedding));
+    zoo
 }
 
 // ---- comparing ----
 
-/// Singular values of the whole of `dW`, descending, `min(out, in)` of them.
-fn dense(delta: &Delta) -> Vec<f64> {
+/// `dW` `[out, in]`.
+pub fn whole(delta: &Delta) -> DMatrix<f64> {
     let [out, inputs] = delta.method().shape();
-    let dw = DMatrix::from_row_slice(out, inputs, &delta.materialise());
-    let mut sigma: Vec<f64> = dw.singular_values().iter().copied().collect();
+    DMatrix::from_row_slice(out, inputs, &delta.materialise())
+}
+
+/// Singular values of the whole of `dW`, descending, `min(out, in)` of them.
+pub fn dense(delta: &Delta) -> Vec<f64> {
+    let mut sigma: Vec<f64> = whole(delta).singular_values().iter().copied().collect();
     sigma.sort_by(|a, b| b.total_cmp(a));
     sigma
 }
@@ -312,6 +349,122 @@ fn what_is_not_finite_is_refused() {
         let refused = ranks(&delta(good.clone(), 1.0), Some(threshold));
         assert!(matches!(&refused, Err(Error::BadArgument { .. })), "{refused:?}");
     }
+}
+
+// ---- directions ----
+
+/// The sum of the first `k` directions.
+fn sum(directions: &Directions, k: usize) -> DMatrix<f64> {
+    let [out, inputs] = directions.shape;
+    let mut sum = DMatrix::zeros(out, inputs);
+    for i in 0..k {
+        let u = DMatrix::from_column_slice(out, 1, directions.u(i));
+        sum += directions.sigma[i] * u * DMatrix::from_row_slice(1, inputs, directions.v(i));
+    }
+    sum
+}
+
+/// How far `k` vectors `[k, n]` are from orthonormal.
+fn skew(vectors: &[f64], k: usize) -> f64 {
+    let m = DMatrix::from_column_slice(vectors.len() / k, k, vectors);
+    (m.transpose() * &m - DMatrix::identity(k, k)).amax()
+}
+
+#[test]
+fn directions_make_dw_and_none_are_better() {
+    for (name, delta) in zoo() {
+        let (dw, wanted) = (whole(&delta), dense(&delta));
+        let bound = delta.method().rank_bound();
+        let all = directions(&delta, usize::MAX).unwrap();
+        assert_eq!((all.count(), all.sigma.len()), (bound, bound), "{name}");
+        assert!(agree(&all.sigma, &wanted), "{name}: got {:?}, wanted {wanted:?}", all.sigma);
+        let error = (sum(&all, bound) - &dw).norm();
+        assert!(error <= 1e-8 * wanted[0], "{name}: {error:e}");
+        for vectors in [&all.u, &all.v] {
+            assert!(skew(vectors, bound) < 1e-12, "{name}: {:e}", skew(vectors, bound));
+        }
+        for k in [0, 1, bound / 2] {
+            let few = directions(&delta, k).unwrap();
+            assert_eq!(few.count(), k, "{name}");
+            assert!(agree(&few.sigma, &wanted), "{name}");
+            // Eckart and Young: what is left out is the root of the squares of the other values.
+            let left_out = wanted[k..].iter().map(|s| s * s).sum::<f64>().sqrt();
+            let error = (&dw - sum(&few, k)).norm();
+            assert!((error - left_out).abs() <= 1e-9 * wanted[0], "{name} {k}: {error} {left_out}");
+        }
+    }
+}
+
+#[test]
+fn nearly_dependent_factors_keep_their_small_directions() {
+    let mut rng = rng(8);
+    for size in [1e-20f32, 1.0, 1e18] {
+        for gap in [1e-3f32, 1e-6] {
+            let (a, b) = (random(&mut rng, [6, 50]), random(&mut rng, [40, 6]));
+            // Columns of B differ from the first by `gap`.
+            let near = |i: usize, k: usize| {
+                let first = b.row(i)[0];
+                size * if k == 0 { first } else { first + gap * b.row(i)[k] }
+            };
+            let b = Matrix::from_fn(40, 6, near);
+            let a = Matrix::from_fn(6, 50, |i, j| size * a.row(i)[j]);
+            let delta = delta(Factors::Lora(Lora::new(a, b).unwrap()), 0.5);
+            let (got, wanted) = (directions(&delta, 6).unwrap(), dense(&delta));
+            for (i, (&got, &wanted_i)) in got.sigma.iter().zip(&wanted).enumerate() {
+                assert!(
+                    (got - wanted_i).abs() <= 1e-14 * wanted[0],
+                    "{size:e} {gap:e} {i}: {got:e} {wanted_i:e}"
+                );
+            }
+            assert!(got.sigma[5] > 1e-9 * got.sigma[0]);
+            assert!(skew(&got.u, 6).max(skew(&got.v, 6)) < 1e-13);
+            assert!((sum(&got, 6) - whole(&delta)).norm() <= 1e-13 * wanted[0]);
+        }
+    }
+}
+
+#[test]
+fn a_large_matrix_of_low_rank_keeps_its_rank() {
+    // A LoHa that is formed whole, of rank 13 instead of 169: `w1` is a matrix of ones.
+    let mut rng = rng(9);
+    let w1_b = Matrix::from_fn(13, 160, |_, _| 1.0);
+    let w1_a = Matrix::from_fn(400, 13, |_, k| if k == 0 { 1.0 } else { 0.0 });
+    let (w2_a, w2_b) = (random(&mut rng, [400, 13]), random(&mut rng, [13, 160]));
+    let loha = Loha::new(w1_a, w1_b, w2_a, w2_b).unwrap();
+    let delta = delta(Factors::Loha(loha), 3.0);
+    let got = directions(&delta, 40).unwrap();
+    for sigma in [&got.sigma, &singular_values(&delta).unwrap()] {
+        assert!(sigma[13] <= 1e-7 * sigma[0], "{:e}", sigma[13] / sigma[0]);
+        assert_eq!(numerical_rank(sigma, default_threshold([400, 160])), 13);
+    }
+    assert!(skew(&got.u, 40).max(skew(&got.v, 40)) < 1e-12);
+    assert!((sum(&got, 13) - whole(&delta)).norm() <= 1e-12 * got.sigma[0]);
+}
+
+#[test]
+fn what_is_too_large_is_refused_at_once() {
+    let ones = |rows, cols| Matrix::from_fn(rows, cols, |_, _| 1.0);
+    let side = 4096;
+    let loha = |out, inputs, r| {
+        Loha::new(ones(out, r), ones(r, inputs), ones(out, r), ones(r, inputs)).unwrap()
+    };
+    for factors in [
+        Factors::Loha(loha(side, side, 64)),
+        Factors::Loha(loha(side, 1 << 20, 64)),
+        Factors::Lora(Lora::new(ones(side, side), ones(side, side)).unwrap()),
+    ] {
+        let refused = singular_values(&delta(factors, 1.0)).unwrap_err();
+        assert_eq!(refused.code(), "Unsupported", "{refused}");
+    }
+    // All 2^16 directions would need 64 GiB.
+    let lokr = Lokr::new(
+        KronFactor::Full(Matrix::from_fn(256, 256, |i, j| f32::from(u8::from(i == j)))),
+        KronFactor::Full(Matrix::from_fn(256, 256, |i, j| f32::from(u8::from(i == j)))),
+    );
+    let delta = delta(Factors::Lokr(lokr.unwrap()), 1.0);
+    assert_eq!(singular_values(&delta).unwrap().len(), 65_536);
+    assert_eq!(directions(&delta, 2).unwrap().count(), 2);
+    assert_eq!(directions(&delta, usize::MAX).unwrap_err().code(), "Unsupported");
 }
 
 // ---- ranks ----

@@ -12,6 +12,7 @@
 mod trials;
 
 mod analysis;
+mod combine;
 mod comparer;
 mod format;
 mod gguf;
@@ -21,6 +22,7 @@ mod on_cpu;
 mod on_gpu;
 mod refusals;
 mod refused;
+mod resize;
 mod shaders;
 mod vectors;
 mod writers;
