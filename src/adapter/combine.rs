@@ -34,6 +34,15 @@ pub fn combine(
                 ));
             }
         }
+        for (name, rows) in &adapter.rows {
+            if combined.rows.insert(name.clone(), rows.clone()).is_some() {
+                return Err(unsupported(
+                    "combining trained rows of one table",
+                    format!("{name} in more than one adapter"),
+                    "one adapter with them",
+                ));
+            }
+        }
         combined.warnings.extend(adapter.warnings.iter().cloned());
     }
     for (module, deltas) in modules {

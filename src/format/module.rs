@@ -61,7 +61,7 @@ pub(super) fn check_size(module: &str, dims: &[usize]) -> Result<()> {
 }
 
 /// Adds the module to an error of the mathematics, which knows only factors.
-pub(super) fn at(module: &str, error: Error) -> Error {
+pub(crate) fn at(module: &str, error: Error) -> Error {
     match error {
         Error::ShapeMismatch { what, expected, got } => {
             Error::ShapeMismatch { what: format!("module {module}: {what}"), expected, got }

@@ -12,7 +12,7 @@ use super::{JsResult, plain};
 use crate::{
     Error,
     adapter::{Adapter, Axis, Delta, Layer, Warning},
-    analysis::{self, Ranks},
+    analysis,
     format::{AdapterFile, Conventions, Outline, Tensors, gguf},
 };
 
@@ -89,6 +89,16 @@ struct SpectrumInfo {
     threshold: f64,
     frobenius_norm: f64,
     spectral_norm: f64,
+    alpha_per_rank: f64,
+    energy: Vec<f64>,
+}
+
+#[derive(Serialize)]
+struct FindingInfo {
+    code: &'static str,
+    tensor: String,
+    count: usize,
+    first: usize,
 }
 
 /// [`Conventions`] as JavaScript gives them.
@@ -257,20 +267,43 @@ impl CoreAdapter {
     /// Singular values and ranks of one module's `dW`; `threshold` is relative to the largest.
     pub fn spectrum(&self, module: &str, threshold: Option<f64>) -> JsResult<JsValue> {
         let delta = self.delta(module)?;
-        let (shape, bound) = (delta.method().shape(), delta.method().rank_bound());
-        let threshold = analysis::threshold_or_default(threshold, shape)?;
-        let singular_values = analysis::singular_values(&delta)?;
-        let ranks = Ranks::from_spectrum(&singular_values, bound, threshold);
+        let threshold = analysis::threshold_or_default(threshold, delta.method().shape())?;
+        let measures = analysis::measure(&delta, Some(threshold))?;
         plain(&SpectrumInfo {
-            rank_bound: bound,
-            numerical_rank: ranks.numerical,
-            stable_rank: ranks.stable,
-            entropy_rank: ranks.entropy,
+            rank_bound: measures.ranks.bound,
+            numerical_rank: measures.ranks.numerical,
+            stable_rank: measures.ranks.stable,
+            entropy_rank: measures.ranks.entropy,
             threshold,
-            frobenius_norm: analysis::frobenius_norm(&singular_values),
-            spectral_norm: analysis::spectral_norm(&singular_values),
-            singular_values,
+            frobenius_norm: measures.frobenius_norm,
+            spectral_norm: measures.spectral_norm,
+            alpha_per_rank: measures.alpha_per_rank,
+            energy: measures.energy,
+            singular_values: measures.sigma,
         })
+    }
+
+    /// What is wrong with the numbers of one module.
+    pub fn findings(&self, module: &str) -> JsResult<JsValue> {
+        let mut findings = match &self.inside {
+            Inside::File(file) => {
+                let stored = file.stored(module)?;
+                let named: Vec<_> = stored.iter().map(|(name, t)| (name.as_str(), t)).collect();
+                analysis::tensor_findings(&named)
+            }
+            Inside::Gguf { .. } => Vec::new(),
+        };
+        // What is not finite is no delta.
+        if findings.is_empty() {
+            findings = analysis::findings(&self.delta(module)?);
+        }
+        let info = findings.into_iter().map(|finding| FindingInfo {
+            code: finding.kind.code(),
+            tensor: finding.tensor,
+            count: finding.count,
+            first: finding.first,
+        });
+        plain(&info.collect::<Vec<_>>())
     }
 
     /// All of it; the bytes of [`CoreAdapter::extent`] must have been added.

@@ -5,6 +5,7 @@ mod adapter;
 mod device;
 mod file;
 mod model;
+mod tools;
 
 use js_sys::{Error as JsError, Map, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;

@@ -279,6 +279,7 @@ fn adapter(deltas: &[(&str, &Delta)], saved: &[&str]) -> Adapter {
         deltas: deltas.iter().map(|&(name, d)| (name.to_owned(), d.clone())).collect(),
         replaced: saved.iter().map(|&name| (name.to_owned(), tensor.clone())).collect(),
         warnings: vec![Warning { code: "W", module: String::new(), message: String::new() }],
+        ..Adapter::default()
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub use header::{Entry, Header};
 pub use write::{NewEntry, header, write};
 
-use super::numbers::from_le_bytes;
+use super::numbers::{append_le_bytes, from_le_bytes};
 use super::{Parts, Progress};
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
@@ -91,8 +91,8 @@ impl<'a> Tensors<'a> {
 
     /// A tensor in its stored dtype: F32, F16 or BF16.
     pub fn get(&self, name: &str) -> Result<Tensor> {
-        let (shape, dtype) = self.float(name)?;
-        Tensor::new(shape.to_vec(), from_le_bytes(dtype, self.bytes(name)?))
+        self.float(name)?;
+        decode(self.entry(name)?, self.bytes(name)?)
     }
 
     /// The stored bytes of a tensor.
@@ -121,4 +121,22 @@ impl<'a> Tensors<'a> {
             tensor: name.to_owned(),
         })
     }
+}
+
+/// The tensor whose stored bytes these are: F32, F16 or BF16.
+pub fn decode(entry: &Entry, bytes: &[u8]) -> Result<Tensor> {
+    let dtype = entry.float().ok_or_else(|| Error::Unsupported {
+        what: format!("dtype of tensor {}", entry.name),
+        got: entry.dtype.to_owned(),
+        supported: "F32, F16, BF16".into(),
+    })?;
+    Tensor::new(entry.shape.clone(), from_le_bytes(dtype, bytes))
+}
+
+/// The bytes of a tensor as a file stores them.
+#[must_use]
+pub fn encode(tensor: &Tensor) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append_le_bytes(tensor.data(), &mut bytes);
+    bytes
 }
