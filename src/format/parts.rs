@@ -34,9 +34,11 @@ impl<'a> Parts<'a> {
         if range.is_empty() {
             return Some(&[]);
         }
-        let (start, piece) = self.pieces.range(..=range.start).next_back()?;
-        let at = |place: u64| usize::try_from(place - start).ok();
-        piece.get(at(range.start)?..at(range.end)?)
+        // Pieces may overlap: a small one that was fetched before lies in a larger one.
+        self.pieces.range(..=range.start).rev().find_map(|(start, piece)| {
+            let at = |place: u64| usize::try_from(place - start).ok();
+            piece.get(at(range.start)?..at(range.end)?)
+        })
     }
 }
 
@@ -55,6 +57,8 @@ mod tests {
         assert_eq!(parts.get(&(9..11)), None);
         assert_eq!(parts.get(&(12..14)), None);
         assert_eq!(parts.get(&((1 << 40)..(1 << 40) + 1)), Some(&[4][..]));
+        parts.insert(9, vec![0, 1, 2, 3, 4]);
+        assert_eq!(parts.get(&(10..14)), Some(&[1, 2, 3, 4][..]));
         assert_eq!(Parts::whole(vec![7, 8]).get(&(0..2)), Some(&[7, 8][..]));
     }
 }

@@ -1,8 +1,9 @@
+import type { Base } from './base.js'
 import { readParts, type Bytes } from './bytes.js'
 import { engine } from './engine.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
-import { CoreAdapter, type CoreAdapterData } from './lokahi.js'
+import { CoreAdapter, type CoreAdapterData, type CoreFile } from './lokahi.js'
 import {
   missing,
   openSource,
@@ -11,6 +12,15 @@ import {
   type LoadOptions,
   type Source,
 } from './source.js'
+import {
+  resize,
+  save,
+  type Format,
+  type ResizedModule,
+  type ResizeOptions,
+  type Saved,
+  type SaveOptions,
+} from './tools.js'
 
 export type Method = 'LoRA' | 'LoHa' | 'LoKr'
 
@@ -70,6 +80,19 @@ export interface Spectrum {
   threshold: number
   frobeniusNorm: number
   spectralNorm: number
+  alphaPerRank: number
+  /** Share of the energy in the first `k + 1` directions. */
+  energy: number[]
+}
+
+/** Something that is wrong with numbers of a module. */
+export interface Finding {
+  code: 'NotANumber' | 'Infinite' | 'NeverTrained' | 'ZeroFactor' | 'ZeroScale'
+  tensor: string
+  /** How many numbers it concerns. */
+  count: number
+  /** Flat index of the first. */
+  first: number
 }
 
 /** How to read what kohya and LyCORIS files leave open; each default is told in a warning. */
@@ -101,8 +124,15 @@ export interface Inspection {
   warnings: readonly AdapterWarning[]
 }
 
+/** Bytes of a file and where they begin. */
+type Part = [start: number, bytes: Uint8Array]
+
 const CONFIG = 'adapter_config.json'
-const FILES = ['adapter_model.safetensors', 'adapter.safetensors', 'pytorch_lora_weights.safetensors']
+const FILES = [
+  'adapter_model.safetensors',
+  'adapter.safetensors',
+  'pytorch_lora_weights.safetensors',
+]
 
 /**
  * An adapter without a model: to inspect, measure, convert and merge. Its header is read when it is
@@ -118,11 +148,15 @@ export class Adapter {
   #modules: readonly AdapterModule[] = []
   #warnings: readonly AdapterWarning[] = []
   #file: Bytes
+  /** Parts of the file with the alphas, which the modules are made of. */
+  #scalars: readonly Part[]
   #core: CoreAdapter | undefined
 
-  private constructor(core: CoreAdapter, file: Bytes) {
+  private constructor(core: CoreAdapter, file: Bytes, scalars: readonly Part[]) {
     this.#core = core
     this.#file = file
+    this.#scalars = scalars
+    this.#forget()
     this.bytes = file.size
     this.format = core.format
     this.metadata = call(() => core.metadata())
@@ -146,6 +180,7 @@ export class Adapter {
       return new Adapter(
         call(() => CoreAdapter.openGguf(file.name, bytes)),
         file,
+        [],
       )
     }
     const header = await readHeader(file, options.signal)
@@ -156,11 +191,9 @@ export class Adapter {
         header.free()
       }
     })
-    const scalars = core.scalars()
-    await readParts(file, scalars, options.signal, (at, part) => core.insert(at, part))
-    const adapter = new Adapter(core, file)
-    core.clear()
-    return adapter
+    const scalars: Part[] = []
+    await readParts(file, core.scalars(), options.signal, (...part) => scalars.push(part))
+    return new Adapter(core, file, scalars)
   }
 
   get modules(): readonly AdapterModule[] {
@@ -192,6 +225,49 @@ export class Adapter {
     return this.withModule(module, (core) => core.spectrum(module, options.threshold), options)
   }
 
+  /** NaN, infinities, factors of zeros, modules that were never trained. */
+  async findings(module: string, options: { signal?: AbortSignal } = {}): Promise<Finding[]> {
+    return this.withModule(module, (core) => core.findings(module), options)
+  }
+
+  /**
+   * Gives the modules the names of a base model, and compares shapes. A module that does not fit is
+   * an error for all.
+   */
+  resolve(base: Base): void {
+    call(() => this.core().resolve(base.core()))
+    this.#refresh()
+  }
+
+  /** Leaves out the modules whose names do not begin so; returns how many. */
+  retain(prefix: string): number {
+    const out = call(() => this.core().retain(prefix))
+    this.#refresh()
+    return out
+  }
+
+  /** The files of this adapter in a format. What the format cannot hold exactly is an error. */
+  async save(format: Format, options: SaveOptions = {}): Promise<Saved> {
+    return save(this, format, options)
+  }
+
+  /** The best LoRA of smaller rank for each module, whatever its method. */
+  async resize(options: ResizeOptions): Promise<Saved & { modules: ResizedModule[] }> {
+    return resize(this, options)
+  }
+
+  /**
+   * The file and its header. The header must be freed.
+   * @internal
+   */
+  async reopen(): Promise<{ file: Bytes; header: CoreFile }> {
+    if (this.format === 'GGUF') {
+      const expected = 'expected a safetensors file'
+      throw new LokahiError('Unsupported', `${this.#file.name}: ${expected}, got GGUF`)
+    }
+    return { file: this.#file, header: await readHeader(this.#file, undefined) }
+  }
+
   /**
    * Reads the numbers of one module and hands them over.
    * @internal
@@ -203,18 +279,9 @@ export class Adapter {
   ): Promise<T> {
     const core = this.core()
     const ranges = call(() => core.ranges(module))
-    const parts: [number, Uint8Array][] = []
-    await readParts(this.#file, ranges, options.signal, (at, part) => parts.push([at, part]))
-    return call(() => {
-      // Disposed of in the meantime.
-      const core = this.core()
-      try {
-        for (const [at, part] of parts) core.insert(at, part)
-        return use(core)
-      } finally {
-        core.clear()
-      }
-    })
+    const parts: Part[] = []
+    await readParts(this.#file, ranges, options.signal, (...part) => parts.push(part))
+    return this.#with(parts, use)
   }
 
   /**
@@ -223,22 +290,34 @@ export class Adapter {
    */
   async data(options: LoadOptions = {}): Promise<CoreAdapterData> {
     const extent = this.core().extent()
-    const parts: [number, Uint8Array][] = []
+    const parts: Part[] = []
     for (let i = 0; i < extent.length; i += 2) {
       parts.push([extent[i], await this.#file.read(extent[i], extent[i + 1])])
       options.signal?.throwIfAborted()
     }
     const { name: file, size: total } = this.#file
     options.onProgress?.({ status: 'done', file, loaded: total, total, progress: 100 })
+    return this.#with(parts, (core) => core.read())
+  }
+
+  #with<T>(parts: readonly Part[], use: (core: CoreAdapter) => T): T {
     return call(() => {
+      // It may have been disposed of in the meantime.
       const core = this.core()
       try {
         for (const [at, part] of parts) core.insert(at, part)
-        return core.read()
+        return use(core)
       } finally {
-        core.clear()
+        this.#forget()
       }
     })
+  }
+
+  /** Leaves nothing of the file in memory but the alphas. */
+  #forget(): void {
+    const core = this.core()
+    core.clear()
+    for (const [at, part] of this.#scalars) core.insert(at, part)
   }
 
   /** @internal */

@@ -58,12 +58,7 @@ export async function ofAddress(url: URL, options: LoadOptions): Promise<Bytes |
   return { name, size, read }
 }
 
-async function ask(
-  url: URL,
-  { signal }: LoadOptions,
-  start?: number,
-  end = 0,
-): Promise<Response> {
+async function ask(url: URL, { signal }: LoadOptions, start?: number, end = 0): Promise<Response> {
   const headers = new Headers()
   if (start !== undefined) headers.set('range', `bytes=${start}-${end - 1}`)
   let response

@@ -6,11 +6,8 @@ import { CoreFile } from './lokahi.js'
 const FIRST = 1 << 16
 
 /** Reads the header of a safetensors file, and nothing behind it. */
-export async function readHeader(
-  bytes: Bytes,
-  signal: AbortSignal | undefined,
-): Promise<CoreFile> {
-  for (let length = Math.min(bytes.size, FIRST); ; ) {
+export async function readHeader(bytes: Bytes, signal: AbortSignal | undefined): Promise<CoreFile> {
+  for (let length = Math.min(bytes.size, FIRST); ;) {
     const prefix = await bytes.read(0, length)
     signal?.throwIfAborted()
     const file = call(() => CoreFile.read(bytes.name, prefix, bytes.size))

@@ -9,14 +9,30 @@ export {
   type AdapterOptions,
   type AdapterWarning,
   type Conventions,
+  type Finding,
   type Inspection,
   type Method,
   type Spectrum,
   type WholeTensor,
 } from './adapter.js'
+export { Base } from './base.js'
 export { init, type Backend, type Engine, type InitOptions } from './engine.js'
 export { LokahiError, type ErrorCode } from './errors.js'
 export { Model, type GenerateOptions, type ModelConfig, type ModelOptions } from './model.js'
 export type { WasmSource } from './platform.js'
 export type { LoadOptions, Progress, Source } from './source.js'
+export {
+  combine,
+  merge,
+  saveMetadata,
+  type CombineOptions,
+  type Files,
+  type Format,
+  type MergeOptions,
+  type ResizedModule,
+  type ResizeOptions,
+  type Saved,
+  type SaveOptions,
+  type Sink,
+} from './tools.js'
 export type { Tokenizer } from './tokenizer.js'

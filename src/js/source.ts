@@ -8,11 +8,7 @@ import { platform } from './platform.js'
  * path, which begins with `/`, `./` or `../`.
  */
 export type Source =
-  | string
-  | URL
-  | File
-  | readonly File[]
-  | Readonly<Record<string, ArrayBuffer | Uint8Array>>
+  string | URL | File | readonly File[] | Readonly<Record<string, ArrayBuffer | Uint8Array>>
 
 export interface Progress {
   status: 'download' | 'done' | 'ready'

@@ -1,0 +1,88 @@
+import type { Bytes } from './bytes.js'
+import { engine } from './engine.js'
+import { LokahiError, call } from './errors.js'
+import { readHeader } from './header.js'
+import { CoreBase, type CoreFile } from './lokahi.js'
+import { missing, openSource, readWhole, type LoadOptions, type Source } from './source.js'
+
+/** A file of a base model, and its header. */
+export interface BaseFile {
+  file: Bytes
+  header: CoreFile
+}
+
+const INDEX = 'model.safetensors.index.json'
+const CONFIG = 'config.json'
+
+/** A base model without its numbers: what adapters are named and checked by, and merged into. */
+export class Base {
+  /** The files that hold its tensors. @internal */
+  readonly files: readonly BaseFile[]
+  /** `config.json`, where there is one. @internal */
+  readonly config: Uint8Array | undefined
+  #core: CoreBase | undefined
+
+  private constructor(files: readonly BaseFile[], config: Uint8Array | undefined) {
+    this.files = files
+    this.config = config
+    const core = new CoreBase()
+    this.#core = core
+    call(() => {
+      for (const { header } of files) core.add(header)
+      core.finish(config)
+    })
+  }
+
+  /**
+   * Reads the headers of a model: one safetensors file, or a folder with `model.safetensors` (or
+   * several files and their index) and, where there is one, `config.json`.
+   */
+  static async load(source: Source, options: LoadOptions = {}): Promise<Base> {
+    engine()
+    options.signal?.throwIfAborted()
+    const folder = await openSource(source, options)
+    const open = async (name: string): Promise<BaseFile> => {
+      const file = await folder.open(name)
+      if (!file) throw missing(name, source)
+      return { file, header: await readHeader(file, options.signal) }
+    }
+    const config = await folder.open(CONFIG)
+    const index = await folder.open(INDEX)
+    let names: string[]
+    if (index) names = shards(await readWhole(index, options))
+    else if (await folder.open('model.safetensors')) names = ['model.safetensors']
+    else names = folder.names?.filter((name) => name.endsWith('.safetensors')) ?? []
+    if (names.length === 0) throw missing('model.safetensors', source)
+    const files: BaseFile[] = []
+    for (const name of names) files.push(await open(name))
+    return new Base(files, config && (await readWhole(config, options)))
+  }
+
+  /** @internal */
+  core(): CoreBase {
+    if (!this.#core) throw new LokahiError('Disposed', 'this base was disposed')
+    return this.#core
+  }
+
+  /** Frees its memory. May be called again. */
+  dispose(): void {
+    this.#core?.free()
+    if (this.#core) for (const { header } of this.files) header.free()
+    this.#core = undefined
+  }
+}
+
+/** The files that an index names, each once. */
+function shards(bytes: Uint8Array): string[] {
+  try {
+    const { weight_map } = JSON.parse(new TextDecoder().decode(bytes))
+    const names = new Set<unknown>(Object.values(weight_map))
+    // Names of files in this folder: an index may come from anywhere.
+    const plain = (name: unknown) => typeof name === 'string' && /^[\w.-]+$/.test(name)
+    if (![...names].every(plain)) throw new Error('a name that is no file of the folder')
+    return ([...names] as string[]).sort()
+  } catch (cause) {
+    const got = (cause as Error).message
+    throw new LokahiError('BadFile', `${INDEX}: expected a weight_map, got: ${got}`, { cause })
+  }
+}
