@@ -4,9 +4,11 @@
 mod add;
 mod argmax;
 mod attention;
+mod bias;
 mod dequantise;
 mod dot;
 mod embed;
+mod head_norm;
 mod linear;
 mod loha_down;
 mod loha_merge;
@@ -21,12 +23,15 @@ mod rms_norm;
 mod rope;
 mod silu_mul;
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    ops::Range,
+};
 
 use crate::{
     Error, Result,
     adapter::{Delta, Factors},
-    backend::{Active, Backend, Heads},
+    backend::{Active, Backend, Heads, Span},
     tensor::{Data, Matrix, Tensor, stack},
 };
 
@@ -194,7 +199,10 @@ impl Backend for Cpu {
         linear::linear(weight, x, y);
         for active in deltas {
             let target = active.target(weight.outputs);
-            self.codes.resize(rows * active.delta.code_len, 0.0);
+            let Range { start, end } = active.tokens;
+            let x = &x[start * weight.inputs..end * weight.inputs];
+            let y = &mut y[start * weight.outputs..end * weight.outputs];
+            self.codes.resize(active.tokens.len() * active.delta.code_len, 0.0);
             let z = &mut self.codes;
             match &active.delta.factors {
                 CpuFactors::Lora(f) => {
@@ -214,17 +222,42 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn bias(
+        &mut self,
+        bias: &Vec<f32>,
+        len: usize,
+        scale: f32,
+        first_row: usize,
+        tokens: Range<usize>,
+        y: &mut Vec<f32>,
+        width: usize,
+    ) {
+        let y = &mut y[tokens.start * width..tokens.end * width];
+        bias::bias(&bias[..len], Target { scale, first_row, width }, y);
+    }
+
+    fn head_norm(
+        &mut self,
+        qkv: &mut Vec<f32>,
+        heads: Heads,
+        rows: usize,
+        weight: &Vec<f32>,
+        epsilon: f32,
+    ) {
+        head_norm::head_norm(&mut qkv[..rows * heads.qkv()], heads, weight, epsilon);
+    }
+
     fn rope(
         &mut self,
         qkv: &mut Vec<f32>,
         heads: Heads,
         table: &Vec<f32>,
-        start: usize,
-        rows: usize,
+        span: &Span,
         keys: &mut Vec<f32>,
         values: &mut Vec<f32>,
     ) {
-        rope::rope(&mut qkv[..rows * heads.qkv()], heads, table, start, keys, values);
+        let qkv = &mut qkv[span.rows.start * heads.qkv()..span.rows.end * heads.qkv()];
+        rope::rope(qkv, heads, table, span.start, keys, values);
     }
 
     fn attention(
@@ -233,11 +266,14 @@ impl Backend for Cpu {
         heads: Heads,
         keys: &Vec<f32>,
         values: &Vec<f32>,
-        start: usize,
-        rows: usize,
+        span: &Span,
+        window: Option<usize>,
         out: &mut Vec<f32>,
     ) {
-        attention::attention(&qkv[..rows * heads.qkv()], heads, keys, values, start, out);
+        let Span { rows, start } = span;
+        let qkv = &qkv[rows.start * heads.qkv()..rows.end * heads.qkv()];
+        let out = &mut out[rows.start * heads.query * heads.size..];
+        attention::attention(qkv, heads, keys, values, *start, window, out);
     }
 
     fn silu_mul(&mut self, gate_up: &Vec<f32>, rows: usize, width: usize, out: &mut Vec<f32>) {

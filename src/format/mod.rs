@@ -6,17 +6,22 @@
 //! here is refused by name.
 
 mod checkpoint;
+mod config;
+mod family;
 mod files;
 pub mod gguf;
 mod json;
-mod llama;
 mod look;
 mod module;
 mod numbers;
 pub mod peft;
+mod rope;
 mod safetensors;
+mod shards;
 
 pub use checkpoint::Checkpoint;
+pub use config::ModelConfig;
+pub use family::Family;
 pub use files::Files;
-pub use llama::LlamaConfig;
+pub use rope::RopeScaling;
 pub use safetensors::Tensors;

@@ -65,8 +65,10 @@ kernels! {
     Add = "add", [INDEX], false, [Write, Read];
     Argmax = "argmax", [], false, [Read, Write];
     Attention = "attention", [], false, [Read, Read, Read, Write];
+    Bias = "bias", [INDEX], false, [Read, Write];
     Dequantise = "dequantise", [INDEX], true, [Read, Write];
     Embed = "embed", [INDEX], true, [Read, Read, Write];
+    HeadNorm = "head_norm", [], false, [Write, Read];
     Linear = "linear", [INDEX], true, [Read, Read, Write];
     LohaDown = "loha_down", [INDEX, DELTA], false, [Read, Read, Write];
     LohaMerge = "loha_merge", [INDEX, DELTA], false, [Read, Write];

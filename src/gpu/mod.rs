@@ -10,7 +10,7 @@ pub mod params;
 mod recorder;
 mod self_test;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, ops::Range, pin::Pin};
 
 pub use buffer::Buffer;
 pub use device::{Device, DeviceInfo};
@@ -18,7 +18,7 @@ pub use device::{Device, DeviceInfo};
 use crate::{
     Result,
     adapter::{Delta, Factors},
-    backend::{Active, Backend, Heads},
+    backend::{Active, Backend, Heads, Span},
     tensor::{DType, Data, Tensor, stack},
 };
 use kernels::Kernel;
@@ -202,7 +202,7 @@ impl Backend for Gpu {
         let params = params::Dequantise { len: len as u32 };
         self.recorder.run(variant, &params, &[&weight.buffer, &buffer], len);
         for active in deltas {
-            let params = active.params(1, 4 * weight.stride());
+            let params = active.params(0..1, 4 * weight.stride());
             let buffers = [&active.delta.buffer, &buffer];
             let items = (params.outputs * params.inputs) as usize;
             self.recorder.run(plain(active.delta.method.merge), &params, &buffers, items);
@@ -263,16 +263,58 @@ impl Backend for Gpu {
         self.recorder.run(variant, &params, &[&weight.buffer, x, y], items);
         for active in deltas {
             let delta = active.delta;
-            let codes = rows * delta.code_len;
+            let tokens = active.tokens.clone();
+            let codes = tokens.len() * delta.code_len;
             Self::scratch(&mut self.recorder, &mut self.codes, codes)?;
             let Some((_, z)) = &self.codes else { return Ok(()) };
-            let params = active.params(rows, weight.outputs);
+            let items = tokens.len() * delta.shape.outputs as usize;
+            let params = active.params(tokens, weight.outputs);
             let (down, up) = (plain(delta.method.down), plain(delta.method.up));
             self.recorder.run(down, &params, &[&delta.buffer, x, z], codes);
-            let items = rows * params.outputs as usize;
             self.recorder.run(up, &params, &[&delta.buffer, z, y], items);
         }
         Ok(())
+    }
+
+    fn bias(
+        &mut self,
+        bias: &Buffer,
+        len: usize,
+        scale: f32,
+        first_row: usize,
+        tokens: Range<usize>,
+        y: &mut Buffer,
+        width: usize,
+    ) {
+        let params = params::Bias {
+            first_token: tokens.start as u32,
+            rows: tokens.len() as u32,
+            len: len as u32,
+            first_row: first_row as u32,
+            y_width: width as u32,
+            scale,
+        };
+        self.recorder.run(plain(Kernel::Bias), &params, &[bias, y], tokens.len() * len);
+    }
+
+    fn head_norm(
+        &mut self,
+        qkv: &mut Buffer,
+        heads: Heads,
+        rows: usize,
+        weight: &Buffer,
+        epsilon: f32,
+    ) {
+        let params = params::HeadNorm {
+            rows: rows as u32,
+            query: heads.query as u32,
+            key_value: heads.key_value as u32,
+            size: heads.size as u32,
+            epsilon,
+        };
+        let workgroups = rows * (heads.query + heads.key_value);
+        let variant = plain(Kernel::HeadNorm);
+        self.recorder.run_workgroups(variant, &params, &[qkv, weight], workgroups);
     }
 
     fn rope(
@@ -280,19 +322,19 @@ impl Backend for Gpu {
         qkv: &mut Buffer,
         heads: Heads,
         table: &Buffer,
-        start: usize,
-        rows: usize,
+        span: &Span,
         keys: &mut Buffer,
         values: &mut Buffer,
     ) {
         let params = params::Rope {
-            rows: rows as u32,
-            start: start as u32,
+            first: span.rows.start as u32,
+            rows: span.rows.len() as u32,
+            start: span.start as u32,
             query: heads.query as u32,
             key_value: heads.key_value as u32,
             size: heads.size as u32,
         };
-        let items = rows * heads.qkv() / 2;
+        let items = span.rows.len() * heads.qkv() / 2;
         self.recorder.run(plain(Kernel::Rope), &params, &[qkv, table, keys, values], items);
     }
 
@@ -302,20 +344,22 @@ impl Backend for Gpu {
         heads: Heads,
         keys: &Buffer,
         values: &Buffer,
-        start: usize,
-        rows: usize,
+        span: &Span,
+        window: Option<usize>,
         out: &mut Buffer,
     ) {
         let params = params::Attention {
-            rows: rows as u32,
-            start: start as u32,
+            first: span.rows.start as u32,
+            rows: span.rows.len() as u32,
+            start: span.start as u32,
+            window: window.map_or(u32::MAX, |window| window as u32),
             query: heads.query as u32,
             key_value: heads.key_value as u32,
             size: heads.size as u32,
             scale: 1.0 / (heads.size as f32).sqrt(),
         };
         let buffers = [qkv, keys, values, out];
-        let workgroups = rows * heads.query;
+        let workgroups = span.rows.len() * heads.query;
         self.recorder.run_workgroups(plain(Kernel::Attention), &params, &buffers, workgroups);
     }
 
@@ -337,9 +381,10 @@ impl Backend for Gpu {
 
 impl Active<'_, Gpu> {
     /// The delta's uniform struct where it lands in rows of `y_width` numbers.
-    fn params(&self, rows: usize, y_width: usize) -> params::Delta {
+    fn params(&self, tokens: Range<usize>, y_width: usize) -> params::Delta {
         params::Delta {
-            rows: rows as u32,
+            rows: tokens.len() as u32,
+            first_token: tokens.start as u32,
             first_row: self.first_row as u32,
             y_width: y_width as u32,
             scale: self.strength * self.delta.scale,

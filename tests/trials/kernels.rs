@@ -4,7 +4,7 @@
 use half::{bf16, f16};
 use lokahi::{
     adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora},
-    backend::{Active, Backend, Heads},
+    backend::{Active, Backend, Heads, Span},
     tensor::{Data, Matrix, Tensor},
 };
 use rand_core::{Rng, SeedableRng};
@@ -89,25 +89,61 @@ pub async fn argmax<B: Backend>(mut backend: B) {
 pub async fn attention<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(3);
-    for (query, key_value, size, start, rows) in
-        [(1, 1, 2, 0, 1), (4, 2, 6, 0, 5), (6, 2, 10, 61, 9), (2, 1, 66, 130, 2), (3, 3, 256, 3, 1)]
-    {
+    for (query, key_value, size, start, first, rows, window) in [
+        (1, 1, 2, 0, 0, 1, None),
+        (4, 2, 6, 0, 2, 5, None),
+        (6, 2, 10, 61, 0, 9, None),
+        (2, 1, 66, 130, 1, 2, None),
+        (3, 3, 256, 3, 0, 1, None),
+        (4, 2, 6, 0, 0, 9, Some(1)),
+        (2, 1, 8, 2, 3, 9, Some(5)),
+        (2, 2, 10, 130, 0, 9, Some(67)),
+    ] {
         let heads = Heads { query, key_value, size };
         let context = start + rows + 3;
-        let qkv: Vec<_> = noise.numbers(rows * heads.qkv()).iter().map(|v| 4.0 * v).collect();
+        let span = Span { rows: first..first + rows, start };
+        let mut qkv: Vec<_> =
+            noise.numbers((first + rows) * heads.qkv()).iter().map(|v| 4.0 * v).collect();
+        // Rows of another text.
+        qkv[..first * heads.qkv()].fill(f32::NAN);
         let mut keys = noise.numbers(context * key_value * size);
         let mut values = noise.numbers(context * key_value * size);
         // What lies behind the text must not be read.
         keys[(start + rows) * key_value * size..].fill(f32::NAN);
         values[(start + rows) * key_value * size..].fill(f32::NAN);
-        let len = rows * query * size;
+        let [before, len] = [first, first + rows].map(|rows| rows * query * size);
         let mut out = nan(backend, len);
         let buffers = [&qkv, &keys, &values].map(|v| backend.upload(v).unwrap());
         let [q, k, v] = &buffers;
-        backend.attention(q, heads, k, v, start, rows, &mut out);
-        let want = oracle::attention(&widen(&qkv), heads, &widen(&keys), &widen(&values), start);
+        backend.attention(q, heads, k, v, &span, window, &mut out);
+        let (keys, values) = (widen(&keys), widen(&values));
+        let qkv = widen(&qkv[first * heads.qkv()..]);
+        let want = oracle::attention(&qkv, heads, &keys, &values, start, window);
         let got = read(backend, &out, len).await;
-        assert_close(&format!("{} attention {heads:?}", name::<B>()), &got, &want, sum(size));
+        let what = format!("{} attention {heads:?} {window:?}", name::<B>());
+        assert_close(&what, &got[before..], &want, sum(size));
+        assert!(got[..before].iter().all(|v| v.is_nan()), "{what}: rows of another text");
+    }
+}
+
+pub async fn bias<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(18);
+    for (len, first_row, width, tokens, rows) in
+        [(1, 0, 1, 0..1, 1), (5, 2, 9, 1..3, 4), (70, 0, 70, 0..5, 5), (33, 67, 100, 2..3, 3)]
+    {
+        let (bias, y) = (noise.numbers(len), noise.numbers(rows * width));
+        let uploaded = backend.upload(&bias).unwrap();
+        let mut buffer = backend.upload(&y).unwrap();
+        backend.bias(&uploaded, len, -1.5, first_row, tokens.clone(), &mut buffer, width);
+        let mut want = widen(&y);
+        for t in tokens {
+            for (i, bias) in bias.iter().enumerate() {
+                want[t * width + first_row + i] -= 1.5 * f64::from(*bias);
+            }
+        }
+        let got = read(backend, &buffer, rows * width).await;
+        assert_close(&format!("{} bias {len}", name::<B>()), &got, &want, POINTWISE);
     }
 }
 
@@ -133,6 +169,30 @@ pub async fn embed<B: Backend>(mut backend: B) {
             ids.iter().flat_map(|&id| numbers[id as usize * 6..][..6].to_vec()).collect();
         let got = read(backend, &out, ids.len() * 6).await;
         assert_close(&format!("{} embed {:?}", name::<B>(), tensor.dtype()), &got, &want, EXACT);
+    }
+}
+
+pub async fn head_norm<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(19);
+    for (query, key_value, size, rows) in [(1, 1, 2, 1), (4, 2, 16, 3), (3, 1, 130, 2)] {
+        let heads = Heads { query, key_value, size };
+        let qkv = noise.numbers(rows * heads.qkv());
+        let weight = noise.numbers(2 * size);
+        let mut buffer = backend.upload(&qkv).unwrap();
+        let uploaded = backend.upload(&weight).unwrap();
+        backend.head_norm(&mut buffer, heads, rows, &uploaded, 1e-5);
+        let (qkv, weight) = (widen(&qkv), widen(&weight));
+        let mut want = Vec::new();
+        for row in qkv.chunks(heads.qkv()) {
+            let (q, rest) = row.split_at(query * size);
+            let (k, v) = rest.split_at(key_value * size);
+            want.extend(oracle::rms_norm(q, &weight[..size], 1e-5));
+            want.extend(oracle::rms_norm(k, &weight[size..], 1e-5));
+            want.extend(v);
+        }
+        let got = read(backend, &buffer, qkv.len()).await;
+        assert_close(&format!("{} head_norm {heads:?}", name::<B>()), &got, &want, POINTWISE);
     }
 }
 
@@ -218,10 +278,14 @@ async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factor
         let x = noise.numbers(rows * inputs);
         let buffer = backend.upload(&x).unwrap();
         let mut y = nan(backend, rows * width);
-        let active = Active { delta: &uploaded, strength, first_row };
+        // One token, or all but the first and the last.
+        let tokens = if rows == 1 { 0..1 } else { 1..rows - 1 };
+        let active = Active { delta: &uploaded, strength, first_row, tokens: tokens.clone() };
         backend.linears(&weight, &[active], &buffer, rows, &mut y).unwrap();
         let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
-        for (x, y) in widen(&x).chunks(inputs).zip(want.chunks_mut(width)) {
+        let pairs = widen(&x);
+        let pairs = pairs.chunks(inputs).zip(want.chunks_mut(width));
+        for (x, y) in pairs.take(tokens.end).skip(tokens.start) {
             for (y, d) in y[first_row..].iter_mut().zip(delta.apply(x)) {
                 *y += f64::from(strength) * d;
             }
@@ -242,7 +306,7 @@ async fn merge<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors)
     let uploaded = backend.delta(&delta).unwrap();
     for tensor in noise.tensors(rows, inputs) {
         let weight = backend.weight(&[&tensor]).unwrap();
-        let active = Active { delta: &uploaded, strength, first_row };
+        let active = Active { delta: &uploaded, strength, first_row, tokens: 0..0 };
         let merged = backend.merge(&weight, &[active]).unwrap();
         let mut want = widen(&tensor.to_f32());
         let changed = &mut want[first_row * inputs..][..outputs * inputs];
@@ -321,7 +385,7 @@ pub async fn mixed_deltas<B: Backend>(mut backend: B) {
     let weight = backend.weight(&[&tensor]).unwrap();
     let uploaded: Vec<_> = deltas.iter().map(|delta| backend.delta(delta).unwrap()).collect();
     let active: Vec<_> = (uploaded.iter().zip(strengths))
-        .map(|(delta, strength)| Active { delta, strength, first_row: 0 })
+        .map(|(delta, strength)| Active { delta, strength, first_row: 0, tokens: 0..rows })
         .collect();
     let x = noise.numbers(rows * inputs);
     let buffer = backend.upload(&x).unwrap();
@@ -359,26 +423,30 @@ pub async fn rms_norm<B: Backend>(mut backend: B) {
 pub async fn rope<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(15);
-    for (query, key_value, size, start, rows) in
-        [(1, 1, 2, 0, 1), (4, 2, 6, 0, 5), (6, 3, 34, 7, 3)]
+    for (query, key_value, size, start, first, rows) in
+        [(1, 1, 2, 0, 0, 1), (4, 2, 6, 0, 2, 5), (6, 3, 34, 7, 0, 3)]
     {
         let heads = Heads { query, key_value, size };
         let context = start + rows + 1;
+        let span = Span { rows: first..first + rows, start };
         let table = noise.numbers(context * size);
-        let qkv = noise.numbers(rows * heads.qkv());
+        let qkv = noise.numbers((first + rows) * heads.qkv());
         let width = key_value * size;
         let mut buffer = backend.upload(&qkv).unwrap();
         let table_buffer = backend.upload(&table).unwrap();
         let mut keys = nan(backend, context * width);
         let mut values = nan(backend, context * width);
-        backend.rope(&mut buffer, heads, &table_buffer, start, rows, &mut keys, &mut values);
-        let want = oracle::rope(&widen(&qkv), heads, &widen(&table), start);
+        backend.rope(&mut buffer, heads, &table_buffer, &span, &mut keys, &mut values);
+        let of_text = first * heads.qkv();
+        let want = oracle::rope(&widen(&qkv[of_text..]), heads, &widen(&table), start);
         let what = format!("{} rope {heads:?}", name::<B>());
         let (got, keys, values) = (
             read(backend, &buffer, qkv.len()).await,
             read(backend, &keys, context * width).await,
             read(backend, &values, context * width).await,
         );
+        assert_eq!(got[..of_text], qkv[..of_text], "{what}: rows of another text");
+        let got = &got[of_text..];
         for (t, want) in want.chunks(heads.qkv()).enumerate() {
             let [q, k] = [query * size, (query + key_value) * size];
             let row = &got[t * heads.qkv()..][..q];
@@ -421,7 +489,7 @@ pub async fn wide_dispatch<B: Backend>(mut backend: B) {
     let zeros = Tensor::new(vec![outputs, inputs], Data::F32(vec![0.0; outputs * inputs])).unwrap();
     let weight = backend.weight(&[&zeros]).unwrap();
     let uploaded = backend.delta(&delta).unwrap();
-    let active = Active { delta: &uploaded, strength: 1.0, first_row: 0 };
+    let active = Active { delta: &uploaded, strength: 1.0, first_row: 0, tokens: 0..0 };
     let merged = backend.merge(&weight, &[active]).unwrap();
     let got = backend.read_weight(&merged).await.unwrap();
     assert_close(&format!("{} wide dispatch", name::<B>()), &got, &delta.materialise(), sum(1));

@@ -9,6 +9,7 @@ mod header;
 mod kind;
 pub mod lora;
 mod metadata;
+pub mod model;
 pub mod names;
 pub mod rope_order;
 mod value;

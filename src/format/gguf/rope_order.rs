@@ -3,7 +3,7 @@
 //! of a pair side by side, so its converter moves whole rows (gguf.md, `tensor_data_layout`).
 
 use super::Metadata;
-use crate::format::LlamaConfig;
+use crate::format::ModelConfig;
 use crate::{Error, Result};
 
 /// How many heads a base model has.
@@ -32,8 +32,8 @@ impl Heads {
     }
 }
 
-impl From<&LlamaConfig> for Heads {
-    fn from(config: &LlamaConfig) -> Self {
+impl From<&ModelConfig> for Heads {
+    fn from(config: &ModelConfig) -> Self {
         Self { query: config.num_attention_heads, key_value: config.num_key_value_heads }
     }
 }
