@@ -21,4 +21,5 @@ mod on_gpu;
 mod refusals;
 mod refused;
 mod shaders;
+mod tensor;
 mod vectors;
