@@ -1,10 +1,8 @@
 //! Inner products: the loops that the time of the CPU backend goes into. Sums are kept in several
 //! lanes, so that loops vectorise and adds do not wait for each other.
 
+use super::vector::{F4, LANES, nibbles, signed_bytes};
 use crate::tensor::{BLOCK, Block, Q4_1, Q8_0, finite_f16_to_f32};
-
-/// Lanes of a sum over the numbers of a block: two vectors of SIMD128.
-const LANES: usize = 8;
 
 /// `sum a[j] b[j]`.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -27,45 +25,36 @@ pub(super) fn dot_widened<T: Copy>(a: &[T], b: &[f32], widen: impl Fn(T) -> f32)
 
 /// A row of blocks times `x`. The scale of a block multiplies its sum, not its numbers.
 pub(super) fn dot_q8_0(row: &[Q8_0], x: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    for (block, x) in row.iter().zip(x.as_chunks::<BLOCK>().0) {
-        let mut sum = [0.0; LANES];
-        for (q, x) in block.q().as_chunks::<LANES>().0.iter().zip(x.as_chunks::<LANES>().0) {
-            for k in 0..LANES {
-                sum[k] += f32::from(q[k]) * x[k];
-            }
-        }
+    let mut sum = F4::splat(0.0);
+    for (block, x) in row.iter().zip(x.as_chunks().0) {
         let d = finite_f16_to_f32(block.scales()[0]);
-        for k in 0..LANES {
-            sums[k] += d * sum[k];
-        }
+        sum = sum.add_product(F4::splat(d), dot_32(block.halves().map(signed_bytes), x));
     }
-    sums.iter().sum()
+    sum.sum()
 }
 
 /// A row of blocks times `x`; `totals` are the sums of `x` over each block, which the minima
 /// multiply.
 pub(super) fn dot_q4_1(row: &[Q4_1], x: &[f32], totals: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
+    let mut sum = F4::splat(0.0);
     let mut minima = 0.0;
-    for ((block, x), total) in row.iter().zip(x.as_chunks::<BLOCK>().0).zip(totals) {
-        let mut sum = [0.0; LANES];
-        let (low, high) = x.split_at(BLOCK / 2);
-        let pairs = block.q().as_chunks::<LANES>().0.iter();
-        let x = low.as_chunks::<LANES>().0.iter().zip(high.as_chunks::<LANES>().0);
-        for (pair, (low, high)) in pairs.zip(x) {
-            for k in 0..LANES {
-                sum[k] += f32::from(pair[k] & 15) * low[k];
-                sum[k] += f32::from(pair[k] >> 4) * high[k];
-            }
-        }
+    for ((block, x), total) in row.iter().zip(x.as_chunks().0).zip(totals) {
         let [d, m] = block.scales().map(finite_f16_to_f32);
-        for k in 0..LANES {
-            sums[k] += d * sum[k];
-        }
+        sum = sum.add_product(F4::splat(d), dot_32(nibbles(block.pairs()), x));
         minima += m * total;
     }
-    sums.iter().sum::<f32>() + minima
+    sum.sum() + minima
+}
+
+/// Four partial sums of `q x`; two chains of adds, so that one need not wait for the other.
+fn dot_32(q: [[F4; 4]; 2], x: &[f32; BLOCK]) -> F4 {
+    let x = x.as_chunks::<LANES>().0;
+    let [mut a, mut b] = [F4::splat(0.0); 2];
+    for k in 0..4 {
+        a = a.add_product(q[0][k], F4::from_array(x[k]));
+        b = b.add_product(q[1][k], F4::from_array(x[4 + k]));
+    }
+    a.add_product(F4::splat(1.0), b)
 }
 
 /// `y += c x`.

@@ -1,14 +1,15 @@
 //! `y[t] = W x[t]` for several tokens.
 
-use super::Weight;
+use super::{
+    Weight,
+    vector::{F4, LANES},
+};
 use std::array::from_fn;
 
 /// Rows of `W` and tokens whose products are summed at the same time: what is read once serves
 /// several sums, and the sums stay in registers.
 const ROWS: usize = 2;
 const TOKENS: usize = 4;
-/// One vector of SIMD128.
-const LANES: usize = 4;
 
 /// `x` `[rows, in]`, `y` `[rows, out]`. A row of `W` is widened once for all tokens.
 pub(super) fn linear(weight: &Weight, x: &[f32], y: &mut [f32]) {
@@ -37,24 +38,25 @@ pub(super) fn linear(weight: &Weight, x: &[f32], y: &mut [f32]) {
 
 /// The products of each of the rows `w` with each of the tokens `x`.
 fn tile(w: [&[f32]; ROWS], x: [&[f32]; TOKENS]) -> [[f32; TOKENS]; ROWS] {
-    let mut sums = [[[0.0; LANES]; TOKENS]; ROWS];
+    let mut sums = [[F4::splat(0.0); TOKENS]; ROWS];
     let (w, w_rest) = split(w);
     let (x, x_rest) = split(x);
     for j in 0..w[0].len() {
-        for (w, sums) in w.iter().zip(&mut sums) {
-            for (x, sum) in x.iter().zip(sums) {
-                for k in 0..LANES {
-                    sum[k] += w[j][k] * x[j][k];
-                }
+        let w = w.map(|w| F4::from_array(w[j]));
+        for t in 0..TOKENS {
+            let x = F4::from_array(x[t][j]);
+            for r in 0..ROWS {
+                sums[r][t] = sums[r][t].add_product(w[r], x);
             }
         }
     }
     let rest = |w: &[f32], x: &[f32]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
-    from_fn(|r| from_fn(|t| sums[r][t].iter().sum::<f32>() + rest(w_rest[r], x_rest[t])))
+    from_fn(|r| from_fn(|t| sums[r][t].sum() + rest(w_rest[r], x_rest[t])))
 }
 
 /// Slices of equal length as whole vectors, and what is left of each.
 fn split<const N: usize>(slices: [&[f32]; N]) -> ([&[[f32; LANES]]; N], [&[f32]; N]) {
+    let len = slices[0].len() / LANES;
     let chunks = slices.map(|slice| slice.as_chunks::<LANES>());
-    (chunks.map(|(whole, _)| whole), chunks.map(|(_, rest)| rest))
+    (chunks.map(|(whole, _)| &whole[..len]), chunks.map(|(_, rest)| rest))
 }

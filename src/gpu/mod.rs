@@ -80,6 +80,12 @@ impl Gpu {
         Self { recorder: Recorder::new(device), codes: None, ids: None }
     }
 
+    /// The device that it runs on.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.recorder.device()
+    }
+
     /// How many bind groups are kept: one for each use of a kernel on living buffers.
     #[must_use]
     pub fn bind_groups(&self) -> usize {

@@ -90,6 +90,10 @@ impl Recorder {
         Ok(Buffer { raw, id, dropped, _held: self.ledger.hold(size) })
     }
 
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// What buffers are held.
     pub fn memory(&self) -> Memory {
         self.ledger.memory()

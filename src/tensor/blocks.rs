@@ -50,16 +50,16 @@ pub struct Q4_1 {
 }
 
 impl Q8_0 {
-    /// The signed bytes.
-    pub(crate) fn q(&self) -> &[i8; BLOCK] {
-        &self.q
+    /// The signed bytes of the first and of the last 16 numbers.
+    pub(crate) fn halves(&self) -> [[i8; BLOCK / 2]; 2] {
+        bytemuck::cast(self.q)
     }
 }
 
 impl Q4_1 {
     /// The pairs of half bytes.
-    pub(crate) fn q(&self) -> &[u8; BLOCK / 2] {
-        &self.q
+    pub(crate) fn pairs(&self) -> [u8; BLOCK / 2] {
+        self.q
     }
 }
 
