@@ -6,7 +6,7 @@
 
 use std::{future::Future, ops::Range};
 
-use crate::{Result, adapter::Delta, tensor::Tensor};
+use crate::{Result, adapter::Delta, memory::Memory, tensor::Tensor};
 
 /// How attention splits its projections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub trait Backend {
     /// A result on its way.
     type Reading: Future<Output = Result<Vec<f32>>> + 'static;
 
+    /// What is held at this time: weights and deltas, and on a GPU all other buffers too.
+    fn memory(&self) -> Memory;
     /// A buffer of `len` zeros.
     fn zeros(&mut self, len: usize) -> Result<Self::Buffer>;
     /// A buffer that holds `data`.

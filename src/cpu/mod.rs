@@ -10,6 +10,7 @@ mod dot;
 mod embed;
 mod head_norm;
 mod linear;
+mod linear_one;
 mod loha_down;
 mod loha_merge;
 mod loha_up;
@@ -22,6 +23,7 @@ mod lora_up;
 mod rms_norm;
 mod rope;
 mod silu_mul;
+mod vector;
 
 use std::{
     future::{Ready, ready},
@@ -32,6 +34,7 @@ use crate::{
     Error, Result,
     adapter::{Delta, Factors},
     backend::{Active, Backend, Heads, Span},
+    memory::{Held, Ledger, Memory},
     tensor::{Data, Matrix, Tensor, stack},
 };
 
@@ -40,6 +43,8 @@ use crate::{
 pub struct Cpu {
     /// Codes of the delta that is being applied.
     codes: Vec<f32>,
+    /// Counts weights and deltas; activations are plain vectors.
+    ledger: Ledger,
 }
 
 /// A frozen matrix `[out, in]` in its stored dtype.
@@ -48,18 +53,18 @@ pub struct Weight {
     outputs: usize,
     inputs: usize,
     data: Data,
+    _held: Held,
 }
 
 impl Weight {
-    /// Row `i` as f32, widened into `scratch` `[in]` where it is stored narrower.
-    fn row<'a>(&'a self, i: usize, scratch: &'a mut [f32]) -> &'a [f32] {
-        let range = i * self.inputs..(i + 1) * self.inputs;
-        match &self.data {
-            Data::F32(v) => return &v[range],
-            Data::F16(v) => crate::tensor::widen_f16(&v[range], scratch),
-            Data::BF16(v) => crate::tensor::widen_bf16(&v[range], scratch),
-        }
-        scratch
+    fn new(ledger: &Ledger, [outputs, inputs]: [usize; 2], data: Data) -> Self {
+        let held = ledger.hold(data.bytes().len() as u64);
+        Self { outputs, inputs, data, _held: held }
+    }
+
+    /// Row `i` as f32, into `out` `[in]`.
+    fn row(&self, i: usize, out: &mut [f32]) {
+        self.data.widen(i * self.inputs..(i + 1) * self.inputs, out);
     }
 }
 
@@ -80,6 +85,7 @@ pub struct CpuDelta {
     factors: CpuFactors,
     scale: f32,
     code_len: usize,
+    _held: Held,
 }
 
 #[derive(Debug)]
@@ -87,6 +93,17 @@ enum CpuFactors {
     Lora(crate::adapter::Lora),
     Loha(crate::adapter::Loha),
     Lokr(Lokr),
+}
+
+impl CpuFactors {
+    /// How many numbers they are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Lora(f) => f.a().len() + f.b().len(),
+            Self::Loha(f) => 2 * (f.w1_a().len() + f.w1_b().len()),
+            Self::Lokr(f) => f.w1.len() + f.w2_a.as_ref().map_or(0, Matrix::len) + f.w2.len(),
+        }
+    }
 }
 
 /// LoKr with `w1` whole: it is small, and mixing codes by its product is cheaper than by its parts.
@@ -118,6 +135,10 @@ impl Backend for Cpu {
     type Delta = CpuDelta;
     type Reading = Ready<Result<Vec<f32>>>;
 
+    fn memory(&self) -> Memory {
+        self.ledger.memory()
+    }
+
     fn zeros(&mut self, len: usize) -> Result<Vec<f32>> {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(len).map_err(|_| Error::Device {
@@ -132,8 +153,8 @@ impl Backend for Cpu {
     }
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
-        let ([outputs, inputs], data) = stack(parts)?;
-        Ok(Weight { outputs, inputs, data })
+        let (shape, data) = stack(parts)?;
+        Ok(Weight::new(&self.ledger, shape, data))
     }
 
     fn delta(&mut self, delta: &Delta) -> Result<CpuDelta> {
@@ -145,7 +166,12 @@ impl Backend for Cpu {
                 CpuFactors::Lokr(Lokr { w1, w2_a: w2_a.cloned(), w2: w2.clone() })
             }
         };
-        Ok(CpuDelta { factors, scale: delta.scale, code_len: delta.method().code_len() })
+        Ok(CpuDelta {
+            _held: self.ledger.hold(4 * factors.len() as u64),
+            factors,
+            scale: delta.scale,
+            code_len: delta.method().code_len(),
+        })
     }
 
     fn read(&mut self, buffer: &Vec<f32>, first: usize, len: usize) -> Self::Reading {
@@ -166,7 +192,8 @@ impl Backend for Cpu {
                 CpuFactors::Lokr(f) => lokr_merge::lokr_merge(f, target, &mut merged),
             }
         }
-        Ok(Weight { outputs: weight.outputs, inputs: weight.inputs, data: Data::F32(merged) })
+        let shape = [weight.outputs, weight.inputs];
+        Ok(Weight::new(&self.ledger, shape, Data::F32(merged)))
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
@@ -196,7 +223,12 @@ impl Backend for Cpu {
         y: &mut Vec<f32>,
     ) -> Result<()> {
         let x = &x[..rows * weight.inputs];
-        linear::linear(weight, x, y);
+        let base = &mut y[..rows * weight.outputs];
+        if rows == 1 {
+            linear_one::linear_one(weight, x, base);
+        } else {
+            linear::linear(weight, x, base);
+        }
         for active in deltas {
             let target = active.target(weight.outputs);
             let Range { start, end } = active.tokens;

@@ -19,6 +19,7 @@ use crate::{
     Result,
     adapter::{Delta, Factors},
     backend::{Active, Backend, Heads, Span},
+    memory::Memory,
     tensor::{DType, Data, Tensor, stack},
 };
 use kernels::Kernel;
@@ -33,7 +34,8 @@ pub struct Gpu {
     ids: Option<(usize, Buffer)>,
 }
 
-/// A frozen matrix `[outputs, inputs]`, its rows padded with zeros to whole fours.
+/// A frozen matrix `[outputs, inputs]`; rows that are not of blocks are padded with zeros to whole
+/// fours.
 #[derive(Debug)]
 pub struct Weight {
     buffer: Buffer,
@@ -44,8 +46,13 @@ pub struct Weight {
 
 impl Weight {
     /// Fours in a row.
-    fn stride(&self) -> usize {
+    fn fours(&self) -> usize {
         self.inputs.div_ceil(4)
+    }
+
+    /// Blocks in a row, as the shaders count them: a four where nothing is quantised.
+    fn stride(&self) -> usize {
+        self.inputs.div_ceil(self.dtype.block().max(4))
     }
 }
 
@@ -73,6 +80,18 @@ impl Gpu {
         Self { recorder: Recorder::new(device), codes: None, ids: None }
     }
 
+    /// The device that it runs on.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.recorder.device()
+    }
+
+    /// How many bind groups are kept: one for each use of a kernel on living buffers.
+    #[must_use]
+    pub fn bind_groups(&self) -> usize {
+        self.recorder.bind_groups()
+    }
+
     fn scratch(
         recorder: &mut Recorder,
         slot: &mut Option<(usize, Buffer)>,
@@ -92,10 +111,10 @@ impl Gpu {
 }
 
 /// Rows of `width` padded with zeros to whole fours.
-fn padded<T: Copy + Default>(data: &[T], width: usize) -> Vec<T> {
+fn padded<T: Copy + Default>(data: Vec<T>, width: usize) -> Vec<T> {
     let stride = width.next_multiple_of(4);
     if stride == width {
-        return data.to_vec();
+        return data;
     }
     let mut out = vec![T::default(); data.len() / width * stride];
     for (to, from) in out.chunks_exact_mut(stride).zip(data.chunks_exact(width)) {
@@ -115,6 +134,10 @@ impl Backend for Gpu {
     type Delta = GpuDelta;
     type Reading = Pin<Box<dyn Future<Output = Result<Vec<f32>>>>>;
 
+    fn memory(&self) -> Memory {
+        self.recorder.memory()
+    }
+
     fn zeros(&mut self, len: usize) -> Result<Buffer> {
         self.recorder.buffer(4 * len)
     }
@@ -125,12 +148,14 @@ impl Backend for Gpu {
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
         let ([outputs, inputs], data) = stack(parts)?;
-        let (dtype, buffer) = match data {
-            Data::F32(v) => (DType::F32, self.filled(bytemuck::cast_slice(&padded(&v, inputs)))?),
-            Data::F16(v) => (DType::F16, self.filled(bytemuck::cast_slice(&padded(&v, inputs)))?),
-            Data::BF16(v) => (DType::BF16, self.filled(bytemuck::cast_slice(&padded(&v, inputs)))?),
+        let data = match data {
+            Data::F32(v) => Data::F32(padded(v, inputs)),
+            Data::F16(v) => Data::F16(padded(v, inputs)),
+            Data::BF16(v) => Data::BF16(padded(v, inputs)),
+            blocks => blocks,
         };
-        Ok(Weight { buffer, dtype, outputs, inputs })
+        let buffer = self.filled(data.bytes())?;
+        Ok(Weight { buffer, dtype: data.dtype(), outputs, inputs })
     }
 
     fn delta(&mut self, delta: &Delta) -> Result<GpuDelta> {
@@ -185,7 +210,7 @@ impl Backend for Gpu {
     }
 
     fn read_weight(&mut self, weight: &Weight) -> Self::Reading {
-        let (inputs, stride) = (weight.inputs, 4 * weight.stride());
+        let (inputs, stride) = (weight.inputs, 4 * weight.fours());
         let len = weight.outputs * stride;
         let reading = self.merge(weight, &[]).map(|w| self.recorder.read(&w.buffer, 0, len));
         Box::pin(async move {
@@ -196,13 +221,13 @@ impl Backend for Gpu {
 
     fn merge(&mut self, weight: &Weight, deltas: &[Active<'_, Self>]) -> Result<Weight> {
         let (outputs, inputs) = (weight.outputs, weight.inputs);
-        let len = outputs * weight.stride();
+        let len = outputs * weight.fours();
         let buffer = self.recorder.buffer(16 * len)?;
         let variant = (Kernel::Dequantise, weight.dtype);
         let params = params::Dequantise { len: len as u32 };
         self.recorder.run(variant, &params, &[&weight.buffer, &buffer], len);
         for active in deltas {
-            let params = active.params(0..1, 4 * weight.stride());
+            let params = active.params(0..1, 4 * weight.fours());
             let buffers = [&active.delta.buffer, &buffer];
             let items = (params.outputs * params.inputs) as usize;
             self.recorder.run(plain(active.delta.method.merge), &params, &buffers, items);
@@ -217,10 +242,10 @@ impl Backend for Gpu {
         let params = params::Embed {
             rows: ids.len() as u32,
             width: table.inputs as u32,
-            stride: table.stride() as u32,
+            stride: table.fours() as u32,
         };
         let buffers = [&table.buffer, buffer, out];
-        let items = ids.len() * table.stride();
+        let items = ids.len() * table.fours();
         self.recorder.run((Kernel::Embed, table.dtype), &params, &buffers, items);
         Ok(())
     }
@@ -258,9 +283,11 @@ impl Backend for Gpu {
             outputs: weight.outputs as u32,
             stride: weight.stride() as u32,
         };
-        let items = weight.outputs * rows.div_ceil(4);
-        let variant = (Kernel::Linear, weight.dtype);
-        self.recorder.run(variant, &params, &[&weight.buffer, x, y], items);
+        let (kernel, items) = match rows {
+            1 => (Kernel::LinearOne, weight.outputs),
+            _ => (Kernel::Linear, weight.outputs.div_ceil(4) * rows.div_ceil(4)),
+        };
+        self.recorder.run((kernel, weight.dtype), &params, &[&weight.buffer, x, y], items);
         for active in deltas {
             let delta = active.delta;
             let tokens = active.tokens.clone();

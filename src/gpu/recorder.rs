@@ -11,7 +11,10 @@ use super::{
     kernels::Variant,
     params::Params,
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    memory::{Ledger, Memory},
+};
 
 /// Bytes between two uniform structs: the largest alignment that WebGPU allows a device to ask for.
 const SLOT: usize = 256;
@@ -40,6 +43,7 @@ pub(super) struct Recorder {
     pending: Vec<Dispatch>,
     bind_groups: HashMap<BindKey, wgpu::BindGroup>,
     dropped: Dropped,
+    ledger: Ledger,
     next_id: u64,
 }
 
@@ -58,6 +62,7 @@ impl Recorder {
             pending: Vec::new(),
             bind_groups: HashMap::new(),
             dropped: Dropped::default(),
+            ledger: Ledger::default(),
             next_id: 1,
         }
     }
@@ -81,7 +86,22 @@ impl Recorder {
             mapped_at_creation: false,
         });
         self.next_id += 1;
-        Ok(Buffer { raw, id: self.next_id, dropped: Rc::clone(&self.dropped) })
+        let (id, dropped) = (self.next_id, Rc::clone(&self.dropped));
+        Ok(Buffer { raw, id, dropped, _held: self.ledger.hold(size) })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What buffers are held.
+    pub fn memory(&self) -> Memory {
+        self.ledger.memory()
+    }
+
+    /// How many bind groups are kept.
+    pub fn bind_groups(&self) -> usize {
+        self.bind_groups.len()
     }
 
     /// Writes to the start of a buffer, after everything that was recorded before.

@@ -5,12 +5,12 @@ use half::{bf16, f16};
 use lokahi::{
     adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora},
     backend::{Active, Backend, Heads, Span},
-    tensor::{Data, Matrix, Tensor},
+    tensor::{BLOCK, DType, Data, Matrix, Tensor, read_blocks, read_q4_0},
 };
 use rand_core::{Rng, SeedableRng};
 
 use super::{
-    compare::{EXACT, POINTWISE, assert_close, sum, widen},
+    compare::{EXACT, POINTWISE, Tolerance, assert_close, sum, widen},
     name, oracle,
 };
 
@@ -30,13 +30,35 @@ impl Noise {
         Matrix::new(rows, cols, self.numbers(rows * cols)).unwrap()
     }
 
-    /// The same noise in each dtype that a weight may have.
-    pub fn tensors(&mut self, rows: usize, cols: usize) -> [Tensor; 3] {
+    pub fn tensor(&mut self, rows: usize, cols: usize) -> Tensor {
+        Tensor::new(vec![rows, cols], Data::F32(self.numbers(rows * cols))).unwrap()
+    }
+
+    /// Noise in each dtype that a weight of such rows may have.
+    pub fn tensors(&mut self, rows: usize, cols: usize) -> Vec<Tensor> {
         let numbers = self.numbers(rows * cols);
         let f16 = numbers.iter().map(|&v| f16::from_f32(v).to_bits()).collect();
         let bf16 = numbers.iter().map(|&v| bf16::from_f32(v).to_bits()).collect();
-        [Data::F32(numbers), Data::F16(f16), Data::BF16(bf16)]
-            .map(|data| Tensor::new(vec![rows, cols], data).unwrap())
+        let mut kinds = vec![Data::F32(numbers), Data::F16(f16), Data::BF16(bf16)];
+        if cols.is_multiple_of(BLOCK) {
+            let blocks = rows * cols / BLOCK;
+            kinds.push(Data::Q8_0(read_blocks(&self.blocks(blocks, &[0.01], 32))));
+            kinds.push(Data::Q4_1(read_blocks(&self.blocks(blocks, &[0.2, -1.5], 16))));
+            kinds.push(Data::Q4_1(read_q4_0(&self.blocks(blocks, &[0.2], 16))));
+        }
+        kinds.into_iter().map(|data| Tensor::new(vec![rows, cols], data).unwrap()).collect()
+    }
+
+    /// Blocks as in a file: f16 scales, each up to twice as large as given, then any bytes.
+    fn blocks(&mut self, count: usize, scales: &[f32], bytes: usize) -> Vec<u8> {
+        let mut file = Vec::new();
+        for _ in 0..count {
+            for (scale, noise) in scales.iter().zip(self.numbers(scales.len())) {
+                file.extend(f16::from_f32(scale * (1.0 + noise)).to_bits().to_le_bytes());
+            }
+            file.extend((0..bytes).map(|_| self.0.next_u32() as u8));
+        }
+        file
     }
 }
 
@@ -149,26 +171,37 @@ pub async fn bias<B: Backend>(mut backend: B) {
 
 pub async fn dequantise<B: Backend>(mut backend: B) {
     let backend = &mut backend;
-    for tensor in Noise::new(4).tensors(5, 7) {
-        let weight = backend.weight(&[&tensor]).unwrap();
-        let got = backend.read_weight(&weight).await.unwrap();
-        let what = format!("{} dequantise {:?}", name::<B>(), tensor.dtype());
-        assert_close(&what, &got, &widen(&tensor.to_f32()), EXACT);
+    for (rows, cols) in [(5, 7), (5, 96)] {
+        for tensor in Noise::new(4).tensors(rows, cols) {
+            let weight = backend.weight(&[&tensor]).unwrap();
+            let got = backend.read_weight(&weight).await.unwrap();
+            let what = format!("{} dequantise {:?}", name::<B>(), tensor.dtype());
+            assert_close(&what, &got, &widen(&tensor.to_f32()), numbers_of(&tensor));
+        }
     }
+}
+
+/// How exactly the numbers of a weight are had: a GPU may join `q d + m` into one rounding, and its
+/// f16 numbers may lose what is smaller than any normal one.
+fn numbers_of(tensor: &Tensor) -> Tolerance {
+    if tensor.dtype() == DType::Q4_1 { POINTWISE } else { EXACT }
 }
 
 pub async fn embed<B: Backend>(mut backend: B) {
     let backend = &mut backend;
-    for tensor in Noise::new(5).tensors(11, 6) {
-        let table = backend.weight(&[&tensor]).unwrap();
-        let ids = [10, 0, 3, 3];
-        let mut out = nan(backend, ids.len() * 6);
-        backend.embed(&table, &ids, &mut out).unwrap();
-        let numbers = widen(&tensor.to_f32());
-        let want: Vec<_> =
-            ids.iter().flat_map(|&id| numbers[id as usize * 6..][..6].to_vec()).collect();
-        let got = read(backend, &out, ids.len() * 6).await;
-        assert_close(&format!("{} embed {:?}", name::<B>(), tensor.dtype()), &got, &want, EXACT);
+    for width in [6, 64] {
+        for tensor in Noise::new(5).tensors(11, width) {
+            let table = backend.weight(&[&tensor]).unwrap();
+            let ids = [10, 0, 3, 3];
+            let mut out = nan(backend, ids.len() * width);
+            backend.embed(&table, &ids, &mut out).unwrap();
+            let numbers = widen(&tensor.to_f32());
+            let row = |&id: &u32| numbers[id as usize * width..][..width].to_vec();
+            let want: Vec<_> = ids.iter().flat_map(row).collect();
+            let got = read(backend, &out, ids.len() * width).await;
+            let what = format!("{} embed {:?}", name::<B>(), tensor.dtype());
+            assert_close(&what, &got, &want, numbers_of(&tensor));
+        }
     }
 }
 
@@ -199,26 +232,63 @@ pub async fn head_norm<B: Backend>(mut backend: B) {
 pub async fn linear<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(6);
-    for (outputs, inputs, rows) in [(1, 1, 1), (7, 5, 2), (65, 130, 5), (96, 64, 4), (13, 1023, 9)]
+    for (outputs, inputs, rows) in
+        [(1, 1, 2), (7, 5, 2), (65, 130, 5), (96, 64, 4), (13, 1023, 9), (6, 32, 3), (67, 608, 7)]
     {
-        for tensor in noise.tensors(outputs, inputs) {
-            let weight = backend.weight(&[&tensor]).unwrap();
-            let x = noise.numbers(rows * inputs);
-            let buffer = backend.upload(&x).unwrap();
-            let mut y = nan(backend, rows * outputs);
-            backend.linears(&weight, &[], &buffer, rows, &mut y).unwrap();
-            let want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
-            let got = read(backend, &y, rows * outputs).await;
-            let what = format!("{} linear {outputs}x{inputs} {:?}", name::<B>(), tensor.dtype());
-            assert_close(&what, &got, &want, sum(inputs));
-        }
+        product(backend, &mut noise, outputs, inputs, rows).await;
     }
-    // Stacked projections, one of them of another dtype.
-    let [first, second, _] = noise.tensors(3, 10);
-    let weight = backend.weight(&[&first, &second]).unwrap();
-    let got = backend.read_weight(&weight).await.unwrap();
-    let want = widen(&[first.to_f32(), second.to_f32()].concat());
-    assert_close(&format!("{} stacked weight", name::<B>()), &got, &want, EXACT);
+}
+
+pub async fn linear_one<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(18);
+    for (outputs, inputs) in [(1, 1), (7, 5), (65, 130), (3, 1023), (1, 32), (66, 96), (129, 1056)]
+    {
+        product(backend, &mut noise, outputs, inputs, 1).await;
+    }
+}
+
+async fn product<B: Backend>(
+    backend: &mut B,
+    noise: &mut Noise,
+    outputs: usize,
+    inputs: usize,
+    rows: usize,
+) {
+    for tensor in noise.tensors(outputs, inputs) {
+        let weight = backend.weight(&[&tensor]).unwrap();
+        let x = noise.numbers(rows * inputs);
+        let buffer = backend.upload(&x).unwrap();
+        let mut y = nan(backend, rows * outputs);
+        backend.linears(&weight, &[], &buffer, rows, &mut y).unwrap();
+        let want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+        let got = read(backend, &y, rows * outputs).await;
+        let what = format!("{} {outputs}x{inputs} {:?}, {rows} rows", name::<B>(), tensor.dtype());
+        assert_close(&what, &got, &want, sum(inputs));
+    }
+}
+
+/// Projections of one input in one weight: in their common dtype, or in f32.
+pub async fn stacked_weights<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(19);
+    let (mut top, mut bottom) = (noise.tensors(3, 64), noise.tensors(5, 64));
+    // One of another dtype.
+    let (floats, blocks) = (noise.tensor(2, 64), noise.tensors(4, 64).remove(3));
+    top.extend([floats.clone(), blocks.clone()]);
+    bottom.extend([blocks, floats]);
+    for (first, second) in top.iter().zip(&bottom) {
+        let before = backend.memory().bytes;
+        let weight = backend.weight(&[first, second]).unwrap();
+        let bytes = (backend.memory().bytes - before) as usize;
+        if first.dtype() == second.dtype() {
+            let stored = first.data().bytes().len() + second.data().bytes().len();
+            assert_eq!(bytes, stored.next_multiple_of(4), "{}: {:?}", name::<B>(), first.dtype());
+        }
+        let got = backend.read_weight(&weight).await.unwrap();
+        let want = widen(&[first.to_f32(), second.to_f32()].concat());
+        assert_close(&format!("{} stacked weight", name::<B>()), &got, &want, POINTWISE);
+    }
 }
 
 fn lora(noise: &mut Noise, outputs: usize, inputs: usize, rank: usize) -> Factors {
@@ -242,12 +312,12 @@ fn lokr(noise: &mut Noise, w1: [usize; 3], w2: [usize; 3]) -> Factors {
 }
 
 fn loras(noise: &mut Noise) -> Vec<Factors> {
-    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 17), (3, 4, 9)];
+    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 17), (3, 4, 9), (34, 96, 4)];
     sizes.map(|(outputs, inputs, rank)| lora(noise, outputs, inputs, rank)).into()
 }
 
 fn lohas(noise: &mut Noise) -> Vec<Factors> {
-    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 9)];
+    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 9), (34, 96, 4)];
     sizes.map(|(outputs, inputs, rank)| loha(noise, outputs, inputs, rank)).into()
 }
 
@@ -260,6 +330,7 @@ fn lokrs(noise: &mut Noise) -> Vec<Factors> {
         ([6, 5, 2], [7, 13, 2]),
         ([5, 3, 1], [2, 8, 0]),
         ([1, 1, 0], [29, 23, 4]),
+        ([2, 8, 0], [5, 12, 3]),
     ];
     shapes.map(|(w1, w2)| lokr(noise, w1, w2)).into()
 }
@@ -270,8 +341,7 @@ async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factor
     let [outputs, inputs] = delta.method().shape();
     let (first_row, strength) = (3, -1.25f32);
     let width = first_row + outputs + 2;
-    let tensor =
-        Tensor::new(vec![width, inputs], Data::F32(noise.numbers(width * inputs))).unwrap();
+    let tensor = noise.tensor(width, inputs);
     let weight = backend.weight(&[&tensor]).unwrap();
     let uploaded = backend.delta(&delta).unwrap();
     for rows in [1, 6] {
@@ -381,7 +451,7 @@ pub async fn mixed_deltas<B: Backend>(mut backend: B) {
     ];
     let deltas = factors.map(|factors| Delta::new(factors, 1, 1.0, 0.5));
     let strengths = [1.0, -0.5, 2.0f32];
-    let [tensor, ..] = noise.tensors(outputs, inputs);
+    let tensor = noise.tensor(outputs, inputs);
     let weight = backend.weight(&[&tensor]).unwrap();
     let uploaded: Vec<_> = deltas.iter().map(|delta| backend.delta(delta).unwrap()).collect();
     let active: Vec<_> = (uploaded.iter().zip(strengths))

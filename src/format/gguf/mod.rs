@@ -59,7 +59,7 @@ impl<'a> Gguf<'a> {
         Ok(self.bytes.get(end(info.range.start)..end(info.range.end)).unwrap_or(&[]))
     }
 
-    /// A tensor in its stored dtype: F32, F16 or BF16.
+    /// A tensor in its stored dtype; Q4_0 as Q4_1.
     pub fn get(&self, name: &str) -> Result<Tensor> {
         self.header.tensor(name, self.raw(name)?)
     }

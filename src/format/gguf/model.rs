@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rope_order::{self, Heads, is_reordered};
+use super::rope_order::{Heads, is_reordered, matrix_to_transformers};
 use super::{Gguf, Metadata, names};
 use crate::format::checkpoint::Source;
 use crate::format::look::short;
@@ -269,16 +269,12 @@ impl Source for Renamed<'_> {
     }
 
     fn get(&self, name: &str) -> Result<Tensor> {
-        let stored = self.stored(name);
+        let tensor = self.file.get(self.stored(name))?;
+        // Of a bias as of a weight.
         let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
         if !is_reordered(self.architecture, module) {
-            return self.file.get(stored);
+            return Ok(tensor);
         }
-        let bytes = self.file.raw(stored)?;
-        let rows = self.shape(name).and_then(|shape| shape.first()).copied().unwrap_or(0);
-        // A row is whole numbers or whole blocks, so its bytes move together.
-        let row = bytes.len().checked_div(rows).unwrap_or(0);
-        let ordered = rope_order::to_transformers(bytes, row, self.heads.of(module))?;
-        self.file.header().tensor(stored, &ordered)
+        matrix_to_transformers(&tensor, self.heads.of(module))
     }
 }

@@ -1,0 +1,20 @@
+// y = W x for one token; an invocation computes one output
+@group(0) @binding(0) var<uniform> p: Linear;
+@group(0) @binding(1) var<storage, read> weight: array<Block>; // [outputs, stride]
+@group(0) @binding(2) var<storage, read> x: array<f32>;        // [inputs]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [outputs]
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = flat_index(id, groups);
+  if i >= p.outputs {
+    return;
+  }
+  var sums = vec4f();
+  for (var block = 0u; block < p.stride; block++) {
+    for (var part = 0u; part < FOURS; part++) {
+      sums += four(i * p.stride + block, part) * x4(4u * (block * FOURS + part), p.inputs);
+    }
+  }
+  y[i] = sums.x + sums.y + sums.z + sums.w;
+}
