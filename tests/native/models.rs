@@ -141,7 +141,11 @@ fn windows_of_each_layer() {
     assert_eq!(qwen(&[types(Value::Null), first.clone()]).unwrap(), [None, Some(5)]);
     let mixed = types(json!(["sliding_attention", "full_attention"]));
     assert_eq!(qwen(&[mixed.clone(), first]).unwrap(), [Some(5), None]);
-    refused(windows("qwen2", &[mixed.clone()]), "BadConfig", &["layer_types", "full_attention"]);
+    refused(
+        windows("qwen2", std::slice::from_ref(&mixed)),
+        "BadConfig",
+        &["layer_types", "full_attention"],
+    );
     refused(windows("llama-untied", &[mixed]), "BadConfig", &["layer_types"]);
     refused(qwen(&[types(json!(["full_attention"]))]), "BadConfig", &["layer_types", "2"]);
     refused(windows("mistral", &[("sliding_window", json!(0))]), "BadConfig", &["sliding_window"]);
@@ -489,9 +493,9 @@ fn bad_turns_are_refused() {
     model.set_adapters(&[("a", 1.0)]).unwrap();
     model.merge_adapters().unwrap();
     refused(model.advance(&mut own, &[1]), "Merged", &["own adapters"]);
-    model.advance(&mut plain, &[1]).unwrap();
+    drop(model.advance(&mut plain, &[1]).unwrap());
     model.unmerge_adapters();
-    model.advance(&mut own, &[1]).unwrap();
+    drop(model.advance(&mut own, &[1]).unwrap());
     // One bad turn, and no text goes on.
     let mut turns = [
         Turn { session: &mut own, ids: &[1] },

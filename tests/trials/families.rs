@@ -111,7 +111,8 @@ async fn batches<B: Backend>(model: &mut Model<B>, sample: &Sample) {
     let ids = sample.ids();
     let vocabulary = model.config().vocab_size;
     // Adapters, length of the prompt, steps behind it.
-    let texts: [(&[(&str, f32)], usize, usize); 4] =
+    type Text<'a> = (&'a [(&'a str, f32)], usize, usize);
+    let texts: [Text<'_>; 4] =
         [(&[("a", 1.0)], 21, 6), (&[], 12, 2), (&[("a", -0.5)], 1, 6), (&[("a", 1.0)], 21, 3)];
     let mut alone = Vec::new();
     for (adapters, length, steps) in texts {
