@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn q4_0_is_q4_1_to_the_bit() {
         for d in [0x2e66, 0x0001, 0x83ff, 0xefff, 0x0000] {
-            let file = [(d as u16).to_le_bytes().as_slice(), &pairs()].concat();
+            let file = [u16::to_le_bytes(d).as_slice(), &pairs()].concat();
             let low = (0..16).map(|j| (j as f32 - 8.0) * f16_to_f32(d));
             let want: Vec<f32> = low.clone().chain(low.rev()).collect();
             assert_eq!(numbers(&read_q4_0(&file)), want, "{d:#x}");
