@@ -5,6 +5,16 @@
 @group(0) @binding(2) var<storage, read> x: array<f32>;        // [rows, inputs]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [rows, outputs]
 
+// A column for each of the four rows of W whose blocks are given: its product with each token.
+fn products(block: vec4u, part: u32, tokens: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    four(block.x, part) * tokens,
+    four(block.y, part) * tokens,
+    four(block.z, part) * tokens,
+    four(block.w, part) * tokens,
+  );
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = flat_index(id, groups);
@@ -17,18 +27,18 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let i = min(4u * (index % across) + four_of, vec4u(p.outputs - 1u));
   let t = min(4u * (index / across) + four_of, vec4u(p.rows - 1u));
   let row = i * p.stride;
-  let start = t * p.inputs;
-  let end = start + p.inputs;
-  var sums = mat4x4f(); // a column for each output
-  for (var block = 0u; block < p.stride; block++) {
+  let token = t * p.inputs;
+  let whole = p.inputs / (4u * FOURS);
+  var sums = mat4x4f();
+  for (var block = 0u; block < whole; block++) {
     for (var part = 0u; part < FOURS; part++) {
-      let at = start + 4u * (block * FOURS + part);
-      let tokens = mat4x4f(x4(at.x, end.x), x4(at.y, end.y), x4(at.z, end.z), x4(at.w, end.w));
-      sums[0] += four(row.x + block, part) * tokens;
-      sums[1] += four(row.y + block, part) * tokens;
-      sums[2] += four(row.z + block, part) * tokens;
-      sums[3] += four(row.w + block, part) * tokens;
+      let at = token + 4u * (block * FOURS + part);
+      sums += products(row + block, part, mat4x4f(x4(at.x), x4(at.y), x4(at.z), x4(at.w)));
     }
+  }
+  if whole < p.stride {
+    let last = mat4x4f(x_last(token.x), x_last(token.y), x_last(token.z), x_last(token.w));
+    sums += products(row + whole, 0u, last);
   }
   for (var r = 0u; r < 4u; r++) {
     for (var k = 0u; k < 4u; k++) {

@@ -10,11 +10,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if i >= p.outputs {
     return;
   }
+  let row = i * p.stride;
+  let whole = p.inputs / (4u * FOURS);
   var sums = vec4f();
-  for (var block = 0u; block < p.stride; block++) {
+  for (var block = 0u; block < whole; block++) {
     for (var part = 0u; part < FOURS; part++) {
-      sums += four(i * p.stride + block, part) * x4(4u * (block * FOURS + part), p.inputs);
+      sums += four(row + block, part) * x4(4u * (block * FOURS + part));
     }
+  }
+  if whole < p.stride {
+    sums += four(row + whole, 0u) * x_last(0u);
   }
   y[i] = sums.x + sums.y + sums.z + sums.w;
 }

@@ -1,8 +1,7 @@
 //! Inner products: the loops that the time of the CPU backend goes into. Sums are kept in several
 //! lanes, so that loops vectorise and adds do not wait for each other.
 
-use super::vector::{F4, LANES, nibbles, signed_bytes};
-use crate::tensor::{BLOCK, Block, Q4_1, Q8_0, finite_f16_to_f32};
+use crate::tensor::{BLOCK, Block, F4, LANES, Q4_1, Q8_0, finite_f16_to_f32};
 
 /// `sum a[j] b[j]`.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -28,7 +27,7 @@ pub(super) fn dot_q8_0(row: &[Q8_0], x: &[f32]) -> f32 {
     let mut sum = F4::splat(0.0);
     for (block, x) in row.iter().zip(x.as_chunks().0) {
         let d = finite_f16_to_f32(block.scales()[0]);
-        sum = sum.add_product(F4::splat(d), dot_32(block.halves().map(signed_bytes), x));
+        sum = sum.add_product(F4::splat(d), dot_32(block.quants(), x));
     }
     sum.sum()
 }
@@ -40,7 +39,7 @@ pub(super) fn dot_q4_1(row: &[Q4_1], x: &[f32], totals: &[f32]) -> f32 {
     let mut minima = 0.0;
     for ((block, x), total) in row.iter().zip(x.as_chunks().0).zip(totals) {
         let [d, m] = block.scales().map(finite_f16_to_f32);
-        sum = sum.add_product(F4::splat(d), dot_32(nibbles(block.pairs()), x));
+        sum = sum.add_product(F4::splat(d), dot_32(block.quants(), x));
         minima += m * total;
     }
     sum.sum() + minima

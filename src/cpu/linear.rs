@@ -1,9 +1,7 @@
 //! `y[t] = W x[t]` for several tokens.
 
-use super::{
-    Weight,
-    vector::{F4, LANES},
-};
+use super::Weight;
+use crate::tensor::{F4, LANES};
 use std::array::from_fn;
 
 /// Rows of `W` and tokens whose products are summed at the same time: what is read once serves

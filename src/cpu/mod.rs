@@ -23,7 +23,6 @@ mod lora_up;
 mod rms_norm;
 mod rope;
 mod silu_mul;
-mod vector;
 
 use std::{
     future::{Ready, ready},

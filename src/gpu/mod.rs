@@ -95,16 +95,17 @@ impl Gpu {
     fn scratch(
         recorder: &mut Recorder,
         slot: &mut Option<(usize, Buffer)>,
+        what: &str,
         len: usize,
     ) -> Result<()> {
         if slot.as_ref().is_none_or(|(have, _)| *have < len) {
-            *slot = Some((len, recorder.buffer(4 * len)?));
+            *slot = Some((len, recorder.buffer(what, 4 * len)?));
         }
         Ok(())
     }
 
-    fn filled(&mut self, bytes: &[u8]) -> Result<Buffer> {
-        let buffer = self.recorder.buffer(bytes.len())?;
+    fn filled(&mut self, what: &str, bytes: &[u8]) -> Result<Buffer> {
+        let buffer = self.recorder.buffer(what, bytes.len())?;
         self.recorder.write(&buffer, bytes);
         Ok(buffer)
     }
@@ -139,11 +140,11 @@ impl Backend for Gpu {
     }
 
     fn zeros(&mut self, len: usize) -> Result<Buffer> {
-        self.recorder.buffer(4 * len)
+        self.recorder.buffer("activations", len.saturating_mul(4))
     }
 
     fn upload(&mut self, data: &[f32]) -> Result<Buffer> {
-        self.filled(bytemuck::cast_slice(data))
+        self.filled("numbers", bytemuck::cast_slice(data))
     }
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
@@ -154,7 +155,8 @@ impl Backend for Gpu {
             Data::BF16(v) => Data::BF16(padded(v, inputs)),
             blocks => blocks,
         };
-        let buffer = self.filled(data.bytes())?;
+        let what = format!("a weight [{outputs}, {inputs}] in {}", data.dtype().name());
+        let buffer = self.filled(&what, data.bytes())?;
         Ok(Weight { buffer, dtype: data.dtype(), outputs, inputs })
     }
 
@@ -200,7 +202,7 @@ impl Backend for Gpu {
                 (method, [w1.data(), w2.data(), w2_a.map_or(&[], |a| a.data())].concat())
             }
         };
-        let buffer = self.filled(bytemuck::cast_slice(&factors))?;
+        let buffer = self.filled("factors", bytemuck::cast_slice(&factors))?;
         let code_len = delta.method().code_len();
         Ok(GpuDelta { buffer, method, scale: delta.scale, code_len, shape })
     }
@@ -222,7 +224,8 @@ impl Backend for Gpu {
     fn merge(&mut self, weight: &Weight, deltas: &[Active<'_, Self>]) -> Result<Weight> {
         let (outputs, inputs) = (weight.outputs, weight.inputs);
         let len = outputs * weight.fours();
-        let buffer = self.recorder.buffer(16 * len)?;
+        let what = format!("a merged weight [{outputs}, {inputs}] in F32");
+        let buffer = self.recorder.buffer(&what, len.saturating_mul(16))?;
         let variant = (Kernel::Dequantise, weight.dtype);
         let params = params::Dequantise { len: len as u32 };
         self.recorder.run(variant, &params, &[&weight.buffer, &buffer], len);
@@ -236,7 +239,7 @@ impl Backend for Gpu {
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
-        Self::scratch(&mut self.recorder, &mut self.ids, ids.len())?;
+        Self::scratch(&mut self.recorder, &mut self.ids, "token ids", ids.len())?;
         let Some((_, buffer)) = &self.ids else { return Ok(()) };
         self.recorder.write(buffer, bytemuck::cast_slice(ids));
         let params = params::Embed {
@@ -292,7 +295,7 @@ impl Backend for Gpu {
             let delta = active.delta;
             let tokens = active.tokens.clone();
             let codes = tokens.len() * delta.code_len;
-            Self::scratch(&mut self.recorder, &mut self.codes, codes)?;
+            Self::scratch(&mut self.recorder, &mut self.codes, "codes", codes)?;
             let Some((_, z)) = &self.codes else { return Ok(()) };
             let items = tokens.len() * delta.shape.outputs as usize;
             let params = active.params(tokens, weight.outputs);

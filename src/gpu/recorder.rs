@@ -67,18 +67,16 @@ impl Recorder {
         }
     }
 
-    /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors.
-    pub fn buffer(&mut self, bytes: usize) -> Result<Buffer> {
+    /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors, for `what`.
+    pub fn buffer(&mut self, what: &str, bytes: usize) -> Result<Buffer> {
         let limits = self.device.shared.device.limits();
-        let size = bytes.max(1).next_multiple_of(16) as u64;
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        if size > limit {
-            return Err(Error::Device {
-                reason: format!("a buffer of {size} bytes was needed, the device allows {limit}"),
-            });
-        }
+        let size = (bytes.max(1) as u64).checked_next_multiple_of(16);
+        let size = size.filter(|size| *size <= limit).ok_or_else(|| Error::Device {
+            reason: format!("{what} takes {bytes} bytes, the device allows {limit} in a buffer"),
+        })?;
         let raw = self.device.shared.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
+            label: Some(what),
             size,
             usage: wgpu::BufferUsages::STORAGE
                 | wgpu::BufferUsages::COPY_SRC

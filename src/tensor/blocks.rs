@@ -4,10 +4,16 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::half16::f16_to_f32;
+use super::{
+    half16::f16_to_f32,
+    vector::{F4, nibbles, signed_bytes},
+};
 
 /// Numbers in a block.
 pub const BLOCK: usize = 32;
+
+/// The integers of a block: its first and its last 16.
+type Quants = [[F4; 4]; 2];
 
 /// A block of numbers `q d + m`.
 pub trait Block: Pod {
@@ -19,14 +25,8 @@ pub trait Block: Pod {
     fn write(&self, out: &mut Vec<u8>);
     /// Bits of the f16 numbers `d` and `m`.
     fn scales(&self) -> [u16; 2];
-    /// The integers `q`.
-    fn quants(&self) -> [f32; BLOCK];
-
     /// The numbers: exact but for one rounding to f32 of each sum `q d + m`.
-    fn numbers(&self) -> [f32; BLOCK] {
-        let [d, m] = self.scales().map(f16_to_f32);
-        self.quants().map(|q| q * d + m)
-    }
+    fn numbers(&self) -> [f32; BLOCK];
 }
 
 /// 32 signed bytes and a scale; no minimum.
@@ -50,16 +50,17 @@ pub struct Q4_1 {
 }
 
 impl Q8_0 {
-    /// The signed bytes of the first and of the last 16 numbers.
-    pub(crate) fn halves(&self) -> [[i8; BLOCK / 2]; 2] {
-        bytemuck::cast(self.q)
+    /// The signed bytes.
+    pub(crate) fn quants(&self) -> Quants {
+        let halves: [[i8; BLOCK / 2]; 2] = bytemuck::cast(self.q);
+        halves.map(signed_bytes)
     }
 }
 
 impl Q4_1 {
-    /// The pairs of half bytes.
-    pub(crate) fn pairs(&self) -> [u8; BLOCK / 2] {
-        self.q
+    /// The half bytes.
+    pub(crate) fn quants(&self) -> Quants {
+        nibbles(self.q)
     }
 }
 
@@ -85,8 +86,8 @@ impl Block for Q8_0 {
         [self.d, self.m]
     }
 
-    fn quants(&self) -> [f32; BLOCK] {
-        self.q.map(f32::from)
+    fn numbers(&self) -> [f32; BLOCK] {
+        scaled(self.quants(), self.scales())
     }
 }
 
@@ -109,14 +110,15 @@ impl Block for Q4_1 {
         [self.d, self.m]
     }
 
-    fn quants(&self) -> [f32; BLOCK] {
-        let mut quants = [0.0; BLOCK];
-        let (low, high) = quants.split_at_mut(BLOCK / 2);
-        for ((low, high), pair) in low.iter_mut().zip(high).zip(self.q) {
-            (*low, *high) = (f32::from(pair & 15), f32::from(pair >> 4));
-        }
-        quants
+    fn numbers(&self) -> [f32; BLOCK] {
+        scaled(self.quants(), self.scales())
     }
+}
+
+/// `q d + m` of each integer.
+fn scaled(quants: Quants, scales: [u16; 2]) -> [f32; BLOCK] {
+    let [d, m] = scales.map(|half| F4::splat(f16_to_f32(half)));
+    bytemuck::cast(quants.map(|half| half.map(|q| m.add_product(q, d).to_array())))
 }
 
 /// Blocks from the bytes of a file; what does not fill a whole block at the end is left out.
@@ -196,7 +198,7 @@ mod tests {
     #[test]
     fn q4_0_is_q4_1_to_the_bit() {
         for d in [0x2e66, 0x0001, 0x83ff, 0xefff, 0x0000] {
-            let file = [(d as u16).to_le_bytes().as_slice(), &pairs()].concat();
+            let file = [u16::to_le_bytes(d).as_slice(), &pairs()].concat();
             let low = (0..16).map(|j| (j as f32 - 8.0) * f16_to_f32(d));
             let want: Vec<f32> = low.clone().chain(low.rev()).collect();
             assert_eq!(numbers(&read_q4_0(&file)), want, "{d:#x}");

@@ -17,6 +17,7 @@ mod format;
 mod gguf;
 mod gguf_lora;
 mod leaks;
+mod limits;
 mod models;
 mod on_cpu;
 mod on_gpu;

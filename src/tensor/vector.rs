@@ -2,10 +2,11 @@
 //! finds these vectors in plain loops over f32, but not where bytes are widened or where several
 //! sums run side by side. Elsewhere four numbers stand side by side, and it may find them.
 
-pub(super) use lanes::{F4, nibbles, signed_bytes};
+pub(crate) use lanes::F4;
+pub(super) use lanes::{nibbles, signed_bytes};
 
 /// Four f32.
-pub(super) const LANES: usize = 4;
+pub(crate) const LANES: usize = 4;
 
 impl F4 {
     /// The sum of all four.
