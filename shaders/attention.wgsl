@@ -2,8 +2,10 @@
 // token. Positions come in blocks of 64: each lane scores one, then each lane gathers up to four
 // numbers of the output, with a running maximum so that no exponential overflows.
 struct Attention {
+  first: u32,     // row of qkv and of the result
   rows: u32,
   start: u32,     // position of the first row
+  window: u32,    // positions that a token sees at most, its own among them
   query: u32,     // query heads
   key_value: u32, // key and value heads
   size: u32,      // numbers in a head, at most 256
@@ -11,10 +13,10 @@ struct Attention {
 }
 
 @group(0) @binding(0) var<uniform> p: Attention;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;          // [rows, (query + 2 key_value) size]
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;          // [.., (query + 2 key_value) size]
 @group(0) @binding(2) var<storage, read> keys: array<f32>;         // [context, key_value size]
 @group(0) @binding(3) var<storage, read> values: array<f32>;       // [context, key_value size]
-@group(0) @binding(4) var<storage, read_write> result: array<f32>; // [rows, query size]
+@group(0) @binding(4) var<storage, read_write> result: array<f32>; // [.., query size]
 
 var<workgroup> scores: array<f32, 64>;
 
@@ -33,13 +35,14 @@ fn main(
   let length = p.start + t + 1u;
   let width = p.key_value * p.size;
   let column = head / (p.query / p.key_value) * p.size;
-  let q = (t * (p.query + 2u * p.key_value) + head) * p.size;
+  let q = ((p.first + t) * (p.query + 2u * p.key_value) + head) * p.size;
+  let to_at = (p.first * p.query + index) * p.size;
 
   // Finite, since a shader may assume that infinities do not occur.
   var best = -1e30;
   var total = 0.0;
   var gathered = vec4f();
-  for (var block = 0u; block < length; block += 64u) {
+  for (var block = length - min(length, p.window); block < length; block += 64u) {
     let count = min(64u, length - block);
     if lane < count {
       let k = (block + lane) * width + column;
@@ -72,7 +75,7 @@ fn main(
   }
   for (var k = 0u; k < 4u; k++) {
     if lane + 64u * k < p.size {
-      result[index * p.size + lane + 64u * k] = gathered[k] / total;
+      result[to_at + lane + 64u * k] = gathered[k] / total;
     }
   }
 }

@@ -2,11 +2,11 @@
 struct Embed {
   rows: u32,
   width: u32,
-  stride: u32, // Weight4s in a row of the table
+  stride: u32, // fours in a row of the table
 }
 
 @group(0) @binding(0) var<uniform> p: Embed;
-@group(0) @binding(1) var<storage, read> table: array<Weight4>;    // [vocabulary, stride]
+@group(0) @binding(1) var<storage, read> weight: array<Block>;     // the table, [vocabulary, stride / FOURS]
 @group(0) @binding(2) var<storage, read> ids: array<u32>;          // [rows]
 @group(0) @binding(3) var<storage, read_write> result: array<f32>; // [rows, width]
 
@@ -18,7 +18,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   let t = index / p.stride;
   let j = index % p.stride;
-  let w = widen(table[ids[t] * p.stride + j]);
+  let at = ids[t] * p.stride + j;
+  let w = four(at / FOURS, at % FOURS);
   for (var k = 0u; k < 4u; k++) {
     if 4u * j + k < p.width {
       result[t * p.width + 4u * j + k] = w[k];

@@ -1,46 +1,48 @@
-// y[t] = W x[t]; an invocation computes one output of four tokens, so that it reads W once for them
-struct Linear {
-  rows: u32,
-  inputs: u32,
-  outputs: u32,
-  stride: u32, // Weight4s in a row of W
-}
-
+// y[t] = W x[t] for several tokens; an invocation computes four outputs of four tokens, so that
+// what it reads once serves four products
 @group(0) @binding(0) var<uniform> p: Linear;
-@group(0) @binding(1) var<storage, read> weight: array<Weight4>; // [outputs, stride]
-@group(0) @binding(2) var<storage, read> x: array<f32>;          // [rows, inputs]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;    // [rows, outputs]
+@group(0) @binding(1) var<storage, read> weight: array<Block>; // [outputs, stride]
+@group(0) @binding(2) var<storage, read> x: array<f32>;        // [rows, inputs]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [rows, outputs]
 
-fn x4(row: u32, j: u32) -> vec4f {
-  return vec4f(x[row + j], x[row + j + 1u], x[row + j + 2u], x[row + j + 3u]);
+// A column for each of the four rows of W whose blocks are given: its product with each token.
+fn products(block: vec4u, part: u32, tokens: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    four(block.x, part) * tokens,
+    four(block.y, part) * tokens,
+    four(block.z, part) * tokens,
+    four(block.w, part) * tokens,
+  );
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = flat_index(id, groups);
-  if index >= p.outputs * ((p.rows + 3u) / 4u) {
+  let across = (p.outputs + 3u) / 4u;
+  if index >= across * ((p.rows + 3u) / 4u) {
     return;
   }
-  let i = index % p.outputs;
-  // The last tile may be short: the surplus invocations of a tile repeat its last token.
-  let first = 4u * (index / p.outputs);
-  let count = min(4u, p.rows - first);
-  let tokens = first + min(vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
-  let at = tokens * p.inputs;
-  let whole = p.inputs / 4u;
-  var sum = vec4f();
-  for (var k = 0u; k < whole; k++) {
-    let w = widen(weight[i * p.stride + k]);
-    let j = 4u * k;
-    sum += vec4f(dot(w, x4(at.x, j)), dot(w, x4(at.y, j)), dot(w, x4(at.z, j)), dot(w, x4(at.w, j)));
-  }
-  if 4u * whole < p.inputs {
-    let w = widen(weight[i * p.stride + whole]);
-    for (var j = 4u * whole; j < p.inputs; j++) {
-      sum += w[j - 4u * whole] * vec4f(x[at.x + j], x[at.y + j], x[at.z + j], x[at.w + j]);
+  // The last tile may be short: it computes its last output, and its last token, again.
+  let four_of = vec4u(0u, 1u, 2u, 3u);
+  let i = min(4u * (index % across) + four_of, vec4u(p.outputs - 1u));
+  let t = min(4u * (index / across) + four_of, vec4u(p.rows - 1u));
+  let row = i * p.stride;
+  let token = t * p.inputs;
+  let whole = p.inputs / (4u * FOURS);
+  var sums = mat4x4f();
+  for (var block = 0u; block < whole; block++) {
+    for (var part = 0u; part < FOURS; part++) {
+      let at = token + 4u * (block * FOURS + part);
+      sums += products(row + block, part, mat4x4f(x4(at.x), x4(at.y), x4(at.z), x4(at.w)));
     }
   }
-  for (var k = 0u; k < count; k++) {
-    y[(first + k) * p.outputs + i] = sum[k];
+  if whole < p.stride {
+    let last = mat4x4f(x_last(token.x), x_last(token.y), x_last(token.z), x_last(token.w));
+    sums += products(row + whole, 0u, last);
+  }
+  for (var r = 0u; r < 4u; r++) {
+    for (var k = 0u; k < 4u; k++) {
+      y[t[k] * p.outputs + i[r]] = sums[r][k];
+    }
   }
 }

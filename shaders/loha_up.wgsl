@@ -2,7 +2,7 @@
 @group(0) @binding(0) var<uniform> p: Delta;
 @group(0) @binding(1) var<storage, read> factors: array<f32>; // w1_a [outputs, rank], w1_b [rank, inputs], w2_a, w2_b
 @group(0) @binding(2) var<storage, read> z: array<f32>;       // [rows, rank, rank]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows, y_width]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [.., y_width]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -22,5 +22,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     sum += factors[w1_a + a] * row;
   }
-  y[t * p.y_width + p.first_row + i] += p.scale * sum;
+  y[(p.first_token + t) * p.y_width + p.first_row + i] += p.scale * sum;
 }

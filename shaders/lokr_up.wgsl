@@ -2,7 +2,7 @@
 @group(0) @binding(0) var<uniform> p: Delta;
 @group(0) @binding(1) var<storage, read> factors: array<f32>; // w1 [w1_rows, w1_cols], w2_b [rank, w2_cols], w2_a [w2_rows, rank]; or w1, w2 [w2_rows, w2_cols]
 @group(0) @binding(2) var<storage, read> z: array<f32>;       // [rows, w1_cols, rank or w2_rows]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows, y_width]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [.., y_width]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -29,5 +29,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       sum += factors[w1 + c] * code;
     }
   }
-  y[t * p.y_width + p.first_row + i] += p.scale * sum;
+  y[(p.first_token + t) * p.y_width + p.first_row + i] += p.scale * sum;
 }

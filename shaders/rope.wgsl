@@ -1,6 +1,7 @@
 // Rotary positions in the halves form: q is rotated in place; k is rotated and v copied into the
 // caches. An invocation moves the pair (d, d + size / 2) of one head.
 struct Rope {
+  first: u32,     // row of qkv
   rows: u32,
   start: u32,     // position of the first row
   query: u32,     // query heads
@@ -9,7 +10,7 @@ struct Rope {
 }
 
 @group(0) @binding(0) var<uniform> p: Rope;
-@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;    // [rows, (query + 2 key_value) size]
+@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;    // [.., (query + 2 key_value) size]
 @group(0) @binding(2) var<storage, read> table: array<vec2f>;      // [context, size / 2]: cosine, sine
 @group(0) @binding(3) var<storage, read_write> keys: array<f32>;   // [context, key_value size]
 @group(0) @binding(4) var<storage, read_write> values: array<f32>; // [context, key_value size]
@@ -25,7 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let d = index % half_size;
   let head = index / half_size % heads;
   let t = index / half_size / heads;
-  let from_at = (t * heads + head) * p.size + d;
+  let from_at = ((p.first + t) * heads + head) * p.size + d;
   let a = qkv[from_at];
   let b = qkv[from_at + half_size];
   let turn = table[(p.start + t) * half_size + d];

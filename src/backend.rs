@@ -4,9 +4,9 @@
 //! borrows nothing, so a caller may change adapters while a result is on its way. Sizes are
 //! checked by the caller (the model), which knows the names to put into an error.
 
-use std::future::Future;
+use std::{future::Future, ops::Range};
 
-use crate::{Result, adapter::Delta, tensor::Tensor};
+use crate::{Result, adapter::Delta, memory::Memory, tensor::Tensor};
 
 /// How attention splits its projections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,15 @@ impl Heads {
     }
 }
 
+/// The tokens of one text among the rows of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Its rows in the buffers of the step.
+    pub rows: Range<usize>,
+    /// Position in the text of the first of them.
+    pub start: usize,
+}
+
 /// A delta that is active on some output rows of a [`Backend::Weight`].
 pub struct Active<'a, B: Backend + ?Sized> {
     /// The uploaded factors.
@@ -35,15 +44,15 @@ pub struct Active<'a, B: Backend + ?Sized> {
     pub strength: f32,
     /// First output row of the weight that the delta changes.
     pub first_row: usize,
+    /// The rows of `x` and `y` that it runs on; a merge takes no notice of them.
+    pub tokens: Range<usize>,
 }
 
 impl<B: Backend + ?Sized> Clone for Active<'_, B> {
     fn clone(&self) -> Self {
-        *self
+        Self { tokens: self.tokens.clone(), ..*self }
     }
 }
-
-impl<B: Backend + ?Sized> Copy for Active<'_, B> {}
 
 /// Memory and kernels. Buffers are f32, row-major; `rows` is the number of tokens.
 pub trait Backend {
@@ -56,6 +65,8 @@ pub trait Backend {
     /// A result on its way.
     type Reading: Future<Output = Result<Vec<f32>>> + 'static;
 
+    /// What is held at this time: weights and deltas, and on a GPU all other buffers too.
+    fn memory(&self) -> Memory;
     /// A buffer of `len` zeros.
     fn zeros(&mut self, len: usize) -> Result<Self::Buffer>;
     /// A buffer that holds `data`.
@@ -91,8 +102,9 @@ pub trait Backend {
         out: &mut Self::Buffer,
     );
 
-    /// `y[t] = W x[t] + sum of strength * scale * up(down(x[t]))`: `x` `[rows, in]`, `y`
-    /// `[rows, out]`. `W` holds all projections that read the same input.
+    /// `y[t] = W x[t] + sum of strength * scale * up(down(x[t]))`, over the deltas whose tokens
+    /// hold `t`: `x` `[rows, in]`, `y` `[rows, out]`. `W` holds all projections that read the same
+    /// input.
     fn linears(
         &mut self,
         weight: &Self::Weight,
@@ -102,23 +114,47 @@ pub trait Backend {
         y: &mut Self::Buffer,
     ) -> Result<()>;
 
-    /// Rotary positions, halves form: rotates `q` inside `qkv` `[rows, heads.qkv()]`, and writes
-    /// rotated `k` and `v` as rows `start..start + rows` of the caches `[context, key_value *
-    /// size]`. `table` `[context, size / 2, 2]` holds cosine and sine.
+    /// `y[t, first_row + i] += scale * bias[i]` for every `t` of `tokens`: `bias` `[len]`, `y`
+    /// `[.., width]`.
     #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
+    fn bias(
+        &mut self,
+        bias: &Self::Buffer,
+        len: usize,
+        scale: f32,
+        first_row: usize,
+        tokens: Range<usize>,
+        y: &mut Self::Buffer,
+        width: usize,
+    );
+
+    /// Root mean square norm of every query head and every key head of `qkv` `[rows,
+    /// heads.qkv()]`, in place, as in [`Backend::rms_norm`]: `weight` `[2, size]` for queries, then
+    /// for keys.
+    fn head_norm(
+        &mut self,
+        qkv: &mut Self::Buffer,
+        heads: Heads,
+        rows: usize,
+        weight: &Self::Buffer,
+        epsilon: f32,
+    );
+
+    /// Rotary positions, halves form: rotates `q` inside the rows of `qkv` `[.., heads.qkv()]`,
+    /// and writes rotated `k` and `v` at their positions into the caches `[context, key_value *
+    /// size]`. `table` `[context, size / 2, 2]` holds cosine and sine.
     fn rope(
         &mut self,
         qkv: &mut Self::Buffer,
         heads: Heads,
         table: &Self::Buffer,
-        start: usize,
-        rows: usize,
+        span: &Span,
         keys: &mut Self::Buffer,
         values: &mut Self::Buffer,
     );
 
-    /// Causal attention of rows `start..start + rows` over the caches: `out` `[rows, query *
-    /// size]`, `softmax(q k^T / sqrt(size)) v`.
+    /// Causal attention of the rows over the caches: `out` `[.., query * size]`, `softmax(q k^T /
+    /// sqrt(size)) v`. With a window, a token sees so many positions, its own among them.
     #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
     fn attention(
         &mut self,
@@ -126,8 +162,8 @@ pub trait Backend {
         heads: Heads,
         keys: &Self::Buffer,
         values: &Self::Buffer,
-        start: usize,
-        rows: usize,
+        span: &Span,
+        window: Option<usize>,
         out: &mut Self::Buffer,
     );
 

@@ -9,11 +9,12 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | [`tensor`] | shapes, dtypes, 16-bit numbers to f32 |
+//! | [`tensor`] | shapes, dtypes, 16-bit and quantised numbers to f32 |
 //! | [`adapter`] | the mathematics of each method; no files, no GPU |
 //! | [`analysis`] | parameter counts, rank bounds, spectra and measured ranks |
 //! | [`mod@format`] | bytes to [`adapter::Adapter`]: safetensors, PEFT folders, GGUF |
 //! | [`backend`] | the trait that [`cpu`] and [`gpu`] implement |
+//! | [`memory`] | what a backend holds, counted |
 //! | [`model`] | small transformers, written once over a backend |
 //! | `web` | the wasm-bindgen skin (wasm only) |
 
@@ -24,6 +25,7 @@ pub mod cpu;
 pub mod error;
 pub mod format;
 pub mod gpu;
+pub mod memory;
 pub mod model;
 pub mod tensor;
 #[cfg(target_arch = "wasm32")]

@@ -1,6 +1,7 @@
-// Four numbers of a weight row stored as f32. Rows are padded with zeros to whole fours.
-alias Weight4 = vec4f;
+// A weight stored as f32. A block is four numbers; rows are padded with zeros to whole blocks.
+alias Block = vec4f;
+const FOURS: u32 = 1u; // in a block
 
-fn widen(w: Weight4) -> vec4f {
-  return w;
+fn four(block: u32, part: u32) -> vec4f {
+  return weight[block];
 }

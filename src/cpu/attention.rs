@@ -4,13 +4,14 @@ use super::dot::{add_scaled, dot};
 use crate::backend::Heads;
 
 /// `qkv` `[rows, heads.qkv()]`; `keys`, `values` `[context, key_value * size]`; `out` `[rows, query
-/// * size]`.
+/// * size]`. A token sees at most `window` positions.
 pub(super) fn attention(
     qkv: &[f32],
     heads: Heads,
     keys: &[f32],
     values: &[f32],
     start: usize,
+    window: Option<usize>,
     out: &mut [f32],
 ) {
     let Heads { query, key_value, size } = heads;
@@ -19,6 +20,7 @@ pub(super) fn attention(
     let mut scores = Vec::new();
     for (t, row) in qkv.chunks_exact(heads.qkv()).enumerate() {
         let length = start + t + 1;
+        let seen = window.map_or(0, |window| length.saturating_sub(window))..length;
         for h in 0..query {
             let q = &row[h * size..][..size];
             let column = h / (query / key_value) * size;
@@ -27,7 +29,7 @@ pub(super) fn attention(
                 &cache[j * width + column..][..size]
             };
             scores.clear();
-            scores.extend((0..length).map(|j| dot(q, head(keys, j)) * scale));
+            scores.extend(seen.clone().map(|j| dot(q, head(keys, j)) * scale));
             let top = scores.iter().copied().fold(f32::MIN, f32::max);
             let mut total = 0.0;
             for score in &mut scores {
@@ -36,7 +38,7 @@ pub(super) fn attention(
             }
             let gathered = &mut out[(t * query + h) * size..][..size];
             gathered.fill(0.0);
-            for (j, share) in scores.iter().enumerate() {
+            for (j, share) in seen.clone().zip(&scores) {
                 add_scaled(gathered, share / total, head(values, j));
             }
         }

@@ -4,10 +4,13 @@
 mod add;
 mod argmax;
 mod attention;
+mod bias;
 mod dequantise;
 mod dot;
 mod embed;
+mod head_norm;
 mod linear;
+mod linear_one;
 mod loha_down;
 mod loha_merge;
 mod loha_up;
@@ -21,12 +24,16 @@ mod rms_norm;
 mod rope;
 mod silu_mul;
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    ops::Range,
+};
 
 use crate::{
     Error, Result,
     adapter::{Delta, Factors},
-    backend::{Active, Backend, Heads},
+    backend::{Active, Backend, Heads, Span},
+    memory::{Held, Ledger, Memory},
     tensor::{Data, Matrix, Tensor, stack},
 };
 
@@ -35,6 +42,8 @@ use crate::{
 pub struct Cpu {
     /// Codes of the delta that is being applied.
     codes: Vec<f32>,
+    /// Counts weights and deltas; activations are plain vectors.
+    ledger: Ledger,
 }
 
 /// A frozen matrix `[out, in]` in its stored dtype.
@@ -43,18 +52,18 @@ pub struct Weight {
     outputs: usize,
     inputs: usize,
     data: Data,
+    _held: Held,
 }
 
 impl Weight {
-    /// Row `i` as f32, widened into `scratch` `[in]` where it is stored narrower.
-    fn row<'a>(&'a self, i: usize, scratch: &'a mut [f32]) -> &'a [f32] {
-        let range = i * self.inputs..(i + 1) * self.inputs;
-        match &self.data {
-            Data::F32(v) => return &v[range],
-            Data::F16(v) => crate::tensor::widen_f16(&v[range], scratch),
-            Data::BF16(v) => crate::tensor::widen_bf16(&v[range], scratch),
-        }
-        scratch
+    fn new(ledger: &Ledger, [outputs, inputs]: [usize; 2], data: Data) -> Self {
+        let held = ledger.hold(data.bytes().len() as u64);
+        Self { outputs, inputs, data, _held: held }
+    }
+
+    /// Row `i` as f32, into `out` `[in]`.
+    fn row(&self, i: usize, out: &mut [f32]) {
+        self.data.widen(i * self.inputs..(i + 1) * self.inputs, out);
     }
 }
 
@@ -75,6 +84,7 @@ pub struct CpuDelta {
     factors: CpuFactors,
     scale: f32,
     code_len: usize,
+    _held: Held,
 }
 
 #[derive(Debug)]
@@ -82,6 +92,17 @@ enum CpuFactors {
     Lora(crate::adapter::Lora),
     Loha(crate::adapter::Loha),
     Lokr(Lokr),
+}
+
+impl CpuFactors {
+    /// How many numbers they are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Lora(f) => f.a().len() + f.b().len(),
+            Self::Loha(f) => 2 * (f.w1_a().len() + f.w1_b().len()),
+            Self::Lokr(f) => f.w1.len() + f.w2_a.as_ref().map_or(0, Matrix::len) + f.w2.len(),
+        }
+    }
 }
 
 /// LoKr with `w1` whole: it is small, and mixing codes by its product is cheaper than by its parts.
@@ -113,6 +134,10 @@ impl Backend for Cpu {
     type Delta = CpuDelta;
     type Reading = Ready<Result<Vec<f32>>>;
 
+    fn memory(&self) -> Memory {
+        self.ledger.memory()
+    }
+
     fn zeros(&mut self, len: usize) -> Result<Vec<f32>> {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(len).map_err(|_| Error::Device {
@@ -127,8 +152,8 @@ impl Backend for Cpu {
     }
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
-        let ([outputs, inputs], data) = stack(parts)?;
-        Ok(Weight { outputs, inputs, data })
+        let (shape, data) = stack(parts)?;
+        Ok(Weight::new(&self.ledger, shape, data))
     }
 
     fn delta(&mut self, delta: &Delta) -> Result<CpuDelta> {
@@ -140,7 +165,12 @@ impl Backend for Cpu {
                 CpuFactors::Lokr(Lokr { w1, w2_a: w2_a.cloned(), w2: w2.clone() })
             }
         };
-        Ok(CpuDelta { factors, scale: delta.scale, code_len: delta.method().code_len() })
+        Ok(CpuDelta {
+            _held: self.ledger.hold(4 * factors.len() as u64),
+            factors,
+            scale: delta.scale,
+            code_len: delta.method().code_len(),
+        })
     }
 
     fn read(&mut self, buffer: &Vec<f32>, first: usize, len: usize) -> Self::Reading {
@@ -161,7 +191,8 @@ impl Backend for Cpu {
                 CpuFactors::Lokr(f) => lokr_merge::lokr_merge(f, target, &mut merged),
             }
         }
-        Ok(Weight { outputs: weight.outputs, inputs: weight.inputs, data: Data::F32(merged) })
+        let shape = [weight.outputs, weight.inputs];
+        Ok(Weight::new(&self.ledger, shape, Data::F32(merged)))
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
@@ -191,10 +222,18 @@ impl Backend for Cpu {
         y: &mut Vec<f32>,
     ) -> Result<()> {
         let x = &x[..rows * weight.inputs];
-        linear::linear(weight, x, y);
+        let base = &mut y[..rows * weight.outputs];
+        if rows == 1 {
+            linear_one::linear_one(weight, x, base);
+        } else {
+            linear::linear(weight, x, base);
+        }
         for active in deltas {
             let target = active.target(weight.outputs);
-            self.codes.resize(rows * active.delta.code_len, 0.0);
+            let Range { start, end } = active.tokens;
+            let x = &x[start * weight.inputs..end * weight.inputs];
+            let y = &mut y[start * weight.outputs..end * weight.outputs];
+            self.codes.resize(active.tokens.len() * active.delta.code_len, 0.0);
             let z = &mut self.codes;
             match &active.delta.factors {
                 CpuFactors::Lora(f) => {
@@ -214,17 +253,42 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn bias(
+        &mut self,
+        bias: &Vec<f32>,
+        len: usize,
+        scale: f32,
+        first_row: usize,
+        tokens: Range<usize>,
+        y: &mut Vec<f32>,
+        width: usize,
+    ) {
+        let y = &mut y[tokens.start * width..tokens.end * width];
+        bias::bias(&bias[..len], Target { scale, first_row, width }, y);
+    }
+
+    fn head_norm(
+        &mut self,
+        qkv: &mut Vec<f32>,
+        heads: Heads,
+        rows: usize,
+        weight: &Vec<f32>,
+        epsilon: f32,
+    ) {
+        head_norm::head_norm(&mut qkv[..rows * heads.qkv()], heads, weight, epsilon);
+    }
+
     fn rope(
         &mut self,
         qkv: &mut Vec<f32>,
         heads: Heads,
         table: &Vec<f32>,
-        start: usize,
-        rows: usize,
+        span: &Span,
         keys: &mut Vec<f32>,
         values: &mut Vec<f32>,
     ) {
-        rope::rope(&mut qkv[..rows * heads.qkv()], heads, table, start, keys, values);
+        let qkv = &mut qkv[span.rows.start * heads.qkv()..span.rows.end * heads.qkv()];
+        rope::rope(qkv, heads, table, span.start, keys, values);
     }
 
     fn attention(
@@ -233,11 +297,14 @@ impl Backend for Cpu {
         heads: Heads,
         keys: &Vec<f32>,
         values: &Vec<f32>,
-        start: usize,
-        rows: usize,
+        span: &Span,
+        window: Option<usize>,
         out: &mut Vec<f32>,
     ) {
-        attention::attention(&qkv[..rows * heads.qkv()], heads, keys, values, start, out);
+        let Span { rows, start } = span;
+        let qkv = &qkv[rows.start * heads.qkv()..rows.end * heads.qkv()];
+        let out = &mut out[rows.start * heads.query * heads.size..];
+        attention::attention(qkv, heads, keys, values, *start, window, out);
     }
 
     fn silu_mul(&mut self, gate_up: &Vec<f32>, rows: usize, width: usize, out: &mut Vec<f32>) {

@@ -60,6 +60,11 @@ impl Object {
         self.map.get(field).filter(|value| !value.is_null())
     }
 
+    /// Whether `field` is there, null or not.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.map.contains_key(field)
+    }
+
     /// Whether `field` holds anything but null, false, an empty list, object or text.
     pub(super) fn is_on(&self, field: &str) -> bool {
         self.get(field).is_some_and(|value| !is_off(value))

@@ -1,8 +1,9 @@
 //! Stored numbers to little-endian bytes and back: the order of every file that is read here.
 
-use crate::tensor::{DType, Data, bf16_to_f32, f16_to_f32};
+use crate::tensor::{Block, DType, Data, bf16_to_f32, f16_to_f32, read_blocks};
 
-/// The numbers in `bytes`; what does not fill a whole number at the end is left out.
+/// The numbers in `bytes`; what does not fill a whole number or block at the end is
+/// left out.
 pub(super) fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Data {
     let halves = || bytes.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect();
     match dtype {
@@ -11,6 +12,8 @@ pub(super) fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Data {
         }
         DType::F16 => Data::F16(halves()),
         DType::BF16 => Data::BF16(halves()),
+        DType::Q8_0 => Data::Q8_0(read_blocks(bytes)),
+        DType::Q4_1 => Data::Q4_1(read_blocks(bytes)),
     }
 }
 
@@ -35,6 +38,8 @@ pub(super) fn append_le_bytes(data: &Data, out: &mut Vec<u8>) {
     match data {
         Data::F32(v) => out.extend(v.iter().flat_map(|x| x.to_le_bytes())),
         Data::F16(v) | Data::BF16(v) => out.extend(v.iter().flat_map(|x| x.to_le_bytes())),
+        Data::Q8_0(v) => v.iter().for_each(|block| block.write(out)),
+        Data::Q4_1(v) => v.iter().for_each(|block| block.write(out)),
     }
 }
 
@@ -44,7 +49,7 @@ pub(super) fn narrow(numbers: &[f32], dtype: DType) -> Data {
         numbers.iter().map(|&x| Some(bits(x)).filter(|&h| value(h) == x)).collect()
     };
     let halves = match dtype {
-        DType::F32 => None,
+        DType::F32 | DType::Q8_0 | DType::Q4_1 => None,
         DType::F16 => exact(|x| half::f16::from_f32(x).to_bits(), f16_to_f32).map(Data::F16),
         DType::BF16 => exact(|x| half::bf16::from_f32(x).to_bits(), bf16_to_f32).map(Data::BF16),
     };

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use crate::memory::Held;
+
 /// Identities of buffers that were dropped and whose bind groups must go.
 pub(super) type Dropped = Rc<RefCell<Vec<u64>>>;
 
@@ -12,6 +14,7 @@ pub struct Buffer {
     /// Never used twice by one backend.
     pub(super) id: u64,
     pub(super) dropped: Dropped,
+    pub(super) _held: Held,
 }
 
 impl Drop for Buffer {

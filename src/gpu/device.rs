@@ -114,6 +114,12 @@ impl Device {
         Gpu::new(self.clone())
     }
 
+    /// How many kernels are compiled.
+    #[must_use]
+    pub fn pipelines(&self) -> usize {
+        self.shared.pipelines.borrow().len()
+    }
+
     /// The failure of the device, if there was one: it is of no more use.
     #[must_use]
     pub fn failure(&self) -> Option<Error> {

@@ -31,7 +31,10 @@ const INDEX: &str = include_str!("../../shaders/common/index.wgsl");
 const DELTA: &str = include_str!("../../shaders/common/delta.wgsl");
 const WEIGHT_F32: &str = include_str!("../../shaders/common/weight_f32.wgsl");
 const WEIGHT_F16: &str = include_str!("../../shaders/common/weight_f16.wgsl");
+const LINEAR: &str = include_str!("../../shaders/common/linear.wgsl");
 const WEIGHT_BF16: &str = include_str!("../../shaders/common/weight_bf16.wgsl");
+const WEIGHT_Q8_0: &str = include_str!("../../shaders/common/weight_q8_0.wgsl");
+const WEIGHT_Q4_1: &str = include_str!("../../shaders/common/weight_q4_1.wgsl");
 
 macro_rules! kernels {
     ($($kernel:ident = $name:literal, [$($common:ident),*], $weight:literal, [$($access:ident),*];)*) => {
@@ -65,9 +68,12 @@ kernels! {
     Add = "add", [INDEX], false, [Write, Read];
     Argmax = "argmax", [], false, [Read, Write];
     Attention = "attention", [], false, [Read, Read, Read, Write];
+    Bias = "bias", [INDEX], false, [Read, Write];
     Dequantise = "dequantise", [INDEX], true, [Read, Write];
     Embed = "embed", [INDEX], true, [Read, Read, Write];
-    Linear = "linear", [INDEX], true, [Read, Read, Write];
+    HeadNorm = "head_norm", [], false, [Write, Read];
+    Linear = "linear", [INDEX, LINEAR], true, [Read, Read, Write];
+    LinearOne = "linear_one", [INDEX, LINEAR], true, [Read, Read, Write];
     LohaDown = "loha_down", [INDEX, DELTA], false, [Read, Read, Write];
     LohaMerge = "loha_merge", [INDEX, DELTA], false, [Read, Write];
     LohaUp = "loha_up", [INDEX, DELTA], false, [Read, Read, Write];
@@ -89,7 +95,7 @@ impl Kernel {
     /// Every variant of this kernel.
     #[must_use]
     pub fn variants(self) -> &'static [DType] {
-        const WEIGHTS: &[DType] = &[DType::F32, DType::F16, DType::BF16];
+        const WEIGHTS: &[DType] = &[DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_1];
         if self.spec().reads_weight { WEIGHTS } else { &WEIGHTS[..1] }
     }
 
@@ -103,6 +109,8 @@ impl Kernel {
                 DType::F32 => WEIGHT_F32,
                 DType::F16 => WEIGHT_F16,
                 DType::BF16 => WEIGHT_BF16,
+                DType::Q8_0 => WEIGHT_Q8_0,
+                DType::Q4_1 => WEIGHT_Q4_1,
             };
         }
         text + spec.source

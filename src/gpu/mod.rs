@@ -10,7 +10,7 @@ pub mod params;
 mod recorder;
 mod self_test;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, ops::Range, pin::Pin};
 
 pub use buffer::Buffer;
 pub use device::{Device, DeviceInfo};
@@ -18,7 +18,8 @@ pub use device::{Device, DeviceInfo};
 use crate::{
     Result,
     adapter::{Delta, Factors},
-    backend::{Active, Backend, Heads},
+    backend::{Active, Backend, Heads, Span},
+    memory::Memory,
     tensor::{DType, Data, Tensor, stack},
 };
 use kernels::Kernel;
@@ -33,7 +34,8 @@ pub struct Gpu {
     ids: Option<(usize, Buffer)>,
 }
 
-/// A frozen matrix `[outputs, inputs]`, its rows padded with zeros to whole fours.
+/// A frozen matrix `[outputs, inputs]`; rows that are not of blocks are padded with zeros to whole
+/// fours.
 #[derive(Debug)]
 pub struct Weight {
     buffer: Buffer,
@@ -44,8 +46,13 @@ pub struct Weight {
 
 impl Weight {
     /// Fours in a row.
-    fn stride(&self) -> usize {
+    fn fours(&self) -> usize {
         self.inputs.div_ceil(4)
+    }
+
+    /// Blocks in a row, as the shaders count them: a four where nothing is quantised.
+    fn stride(&self) -> usize {
+        self.inputs.div_ceil(self.dtype.block().max(4))
     }
 }
 
@@ -73,29 +80,42 @@ impl Gpu {
         Self { recorder: Recorder::new(device), codes: None, ids: None }
     }
 
+    /// The device that it runs on.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.recorder.device()
+    }
+
+    /// How many bind groups are kept: one for each use of a kernel on living buffers.
+    #[must_use]
+    pub fn bind_groups(&self) -> usize {
+        self.recorder.bind_groups()
+    }
+
     fn scratch(
         recorder: &mut Recorder,
         slot: &mut Option<(usize, Buffer)>,
+        what: &str,
         len: usize,
     ) -> Result<()> {
         if slot.as_ref().is_none_or(|(have, _)| *have < len) {
-            *slot = Some((len, recorder.buffer(4 * len)?));
+            *slot = Some((len, recorder.buffer(what, 4 * len)?));
         }
         Ok(())
     }
 
-    fn filled(&mut self, bytes: &[u8]) -> Result<Buffer> {
-        let buffer = self.recorder.buffer(bytes.len())?;
+    fn filled(&mut self, what: &str, bytes: &[u8]) -> Result<Buffer> {
+        let buffer = self.recorder.buffer(what, bytes.len())?;
         self.recorder.write(&buffer, bytes);
         Ok(buffer)
     }
 }
 
 /// Rows of `width` padded with zeros to whole fours.
-fn padded<T: Copy + Default>(data: &[T], width: usize) -> Vec<T> {
+fn padded<T: Copy + Default>(data: Vec<T>, width: usize) -> Vec<T> {
     let stride = width.next_multiple_of(4);
     if stride == width {
-        return data.to_vec();
+        return data;
     }
     let mut out = vec![T::default(); data.len() / width * stride];
     for (to, from) in out.chunks_exact_mut(stride).zip(data.chunks_exact(width)) {
@@ -115,22 +135,29 @@ impl Backend for Gpu {
     type Delta = GpuDelta;
     type Reading = Pin<Box<dyn Future<Output = Result<Vec<f32>>>>>;
 
+    fn memory(&self) -> Memory {
+        self.recorder.memory()
+    }
+
     fn zeros(&mut self, len: usize) -> Result<Buffer> {
-        self.recorder.buffer(4 * len)
+        self.recorder.buffer("activations", len.saturating_mul(4))
     }
 
     fn upload(&mut self, data: &[f32]) -> Result<Buffer> {
-        self.filled(bytemuck::cast_slice(data))
+        self.filled("numbers", bytemuck::cast_slice(data))
     }
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
         let ([outputs, inputs], data) = stack(parts)?;
-        let (dtype, buffer) = match data {
-            Data::F32(v) => (DType::F32, self.filled(bytemuck::cast_slice(&padded(&v, inputs)))?),
-            Data::F16(v) => (DType::F16, self.filled(bytemuck::cast_slice(&padded(&v, inputs)))?),
-            Data::BF16(v) => (DType::BF16, self.filled(bytemuck::cast_slice(&padded(&v, inputs)))?),
+        let data = match data {
+            Data::F32(v) => Data::F32(padded(v, inputs)),
+            Data::F16(v) => Data::F16(padded(v, inputs)),
+            Data::BF16(v) => Data::BF16(padded(v, inputs)),
+            blocks => blocks,
         };
-        Ok(Weight { buffer, dtype, outputs, inputs })
+        let what = format!("a weight [{outputs}, {inputs}] in {}", data.dtype().name());
+        let buffer = self.filled(&what, data.bytes())?;
+        Ok(Weight { buffer, dtype: data.dtype(), outputs, inputs })
     }
 
     fn delta(&mut self, delta: &Delta) -> Result<GpuDelta> {
@@ -175,7 +202,7 @@ impl Backend for Gpu {
                 (method, [w1.data(), w2.data(), w2_a.map_or(&[], |a| a.data())].concat())
             }
         };
-        let buffer = self.filled(bytemuck::cast_slice(&factors))?;
+        let buffer = self.filled("factors", bytemuck::cast_slice(&factors))?;
         let code_len = delta.method().code_len();
         Ok(GpuDelta { buffer, method, scale: delta.scale, code_len, shape })
     }
@@ -185,7 +212,7 @@ impl Backend for Gpu {
     }
 
     fn read_weight(&mut self, weight: &Weight) -> Self::Reading {
-        let (inputs, stride) = (weight.inputs, 4 * weight.stride());
+        let (inputs, stride) = (weight.inputs, 4 * weight.fours());
         let len = weight.outputs * stride;
         let reading = self.merge(weight, &[]).map(|w| self.recorder.read(&w.buffer, 0, len));
         Box::pin(async move {
@@ -196,13 +223,14 @@ impl Backend for Gpu {
 
     fn merge(&mut self, weight: &Weight, deltas: &[Active<'_, Self>]) -> Result<Weight> {
         let (outputs, inputs) = (weight.outputs, weight.inputs);
-        let len = outputs * weight.stride();
-        let buffer = self.recorder.buffer(16 * len)?;
+        let len = outputs * weight.fours();
+        let what = format!("a merged weight [{outputs}, {inputs}] in F32");
+        let buffer = self.recorder.buffer(&what, len.saturating_mul(16))?;
         let variant = (Kernel::Dequantise, weight.dtype);
         let params = params::Dequantise { len: len as u32 };
         self.recorder.run(variant, &params, &[&weight.buffer, &buffer], len);
         for active in deltas {
-            let params = active.params(1, 4 * weight.stride());
+            let params = active.params(0..1, 4 * weight.fours());
             let buffers = [&active.delta.buffer, &buffer];
             let items = (params.outputs * params.inputs) as usize;
             self.recorder.run(plain(active.delta.method.merge), &params, &buffers, items);
@@ -211,16 +239,16 @@ impl Backend for Gpu {
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
-        Self::scratch(&mut self.recorder, &mut self.ids, ids.len())?;
+        Self::scratch(&mut self.recorder, &mut self.ids, "token ids", ids.len())?;
         let Some((_, buffer)) = &self.ids else { return Ok(()) };
         self.recorder.write(buffer, bytemuck::cast_slice(ids));
         let params = params::Embed {
             rows: ids.len() as u32,
             width: table.inputs as u32,
-            stride: table.stride() as u32,
+            stride: table.fours() as u32,
         };
         let buffers = [&table.buffer, buffer, out];
-        let items = ids.len() * table.stride();
+        let items = ids.len() * table.fours();
         self.recorder.run((Kernel::Embed, table.dtype), &params, &buffers, items);
         Ok(())
     }
@@ -258,21 +286,65 @@ impl Backend for Gpu {
             outputs: weight.outputs as u32,
             stride: weight.stride() as u32,
         };
-        let items = weight.outputs * rows.div_ceil(4);
-        let variant = (Kernel::Linear, weight.dtype);
-        self.recorder.run(variant, &params, &[&weight.buffer, x, y], items);
+        let (kernel, items) = match rows {
+            1 => (Kernel::LinearOne, weight.outputs),
+            _ => (Kernel::Linear, weight.outputs.div_ceil(4) * rows.div_ceil(4)),
+        };
+        self.recorder.run((kernel, weight.dtype), &params, &[&weight.buffer, x, y], items);
         for active in deltas {
             let delta = active.delta;
-            let codes = rows * delta.code_len;
-            Self::scratch(&mut self.recorder, &mut self.codes, codes)?;
+            let tokens = active.tokens.clone();
+            let codes = tokens.len() * delta.code_len;
+            Self::scratch(&mut self.recorder, &mut self.codes, "codes", codes)?;
             let Some((_, z)) = &self.codes else { return Ok(()) };
-            let params = active.params(rows, weight.outputs);
+            let items = tokens.len() * delta.shape.outputs as usize;
+            let params = active.params(tokens, weight.outputs);
             let (down, up) = (plain(delta.method.down), plain(delta.method.up));
             self.recorder.run(down, &params, &[&delta.buffer, x, z], codes);
-            let items = rows * params.outputs as usize;
             self.recorder.run(up, &params, &[&delta.buffer, z, y], items);
         }
         Ok(())
+    }
+
+    fn bias(
+        &mut self,
+        bias: &Buffer,
+        len: usize,
+        scale: f32,
+        first_row: usize,
+        tokens: Range<usize>,
+        y: &mut Buffer,
+        width: usize,
+    ) {
+        let params = params::Bias {
+            first_token: tokens.start as u32,
+            rows: tokens.len() as u32,
+            len: len as u32,
+            first_row: first_row as u32,
+            y_width: width as u32,
+            scale,
+        };
+        self.recorder.run(plain(Kernel::Bias), &params, &[bias, y], tokens.len() * len);
+    }
+
+    fn head_norm(
+        &mut self,
+        qkv: &mut Buffer,
+        heads: Heads,
+        rows: usize,
+        weight: &Buffer,
+        epsilon: f32,
+    ) {
+        let params = params::HeadNorm {
+            rows: rows as u32,
+            query: heads.query as u32,
+            key_value: heads.key_value as u32,
+            size: heads.size as u32,
+            epsilon,
+        };
+        let workgroups = rows * (heads.query + heads.key_value);
+        let variant = plain(Kernel::HeadNorm);
+        self.recorder.run_workgroups(variant, &params, &[qkv, weight], workgroups);
     }
 
     fn rope(
@@ -280,19 +352,19 @@ impl Backend for Gpu {
         qkv: &mut Buffer,
         heads: Heads,
         table: &Buffer,
-        start: usize,
-        rows: usize,
+        span: &Span,
         keys: &mut Buffer,
         values: &mut Buffer,
     ) {
         let params = params::Rope {
-            rows: rows as u32,
-            start: start as u32,
+            first: span.rows.start as u32,
+            rows: span.rows.len() as u32,
+            start: span.start as u32,
             query: heads.query as u32,
             key_value: heads.key_value as u32,
             size: heads.size as u32,
         };
-        let items = rows * heads.qkv() / 2;
+        let items = span.rows.len() * heads.qkv() / 2;
         self.recorder.run(plain(Kernel::Rope), &params, &[qkv, table, keys, values], items);
     }
 
@@ -302,20 +374,22 @@ impl Backend for Gpu {
         heads: Heads,
         keys: &Buffer,
         values: &Buffer,
-        start: usize,
-        rows: usize,
+        span: &Span,
+        window: Option<usize>,
         out: &mut Buffer,
     ) {
         let params = params::Attention {
-            rows: rows as u32,
-            start: start as u32,
+            first: span.rows.start as u32,
+            rows: span.rows.len() as u32,
+            start: span.start as u32,
+            window: window.map_or(u32::MAX, |window| window as u32),
             query: heads.query as u32,
             key_value: heads.key_value as u32,
             size: heads.size as u32,
             scale: 1.0 / (heads.size as f32).sqrt(),
         };
         let buffers = [qkv, keys, values, out];
-        let workgroups = rows * heads.query;
+        let workgroups = span.rows.len() * heads.query;
         self.recorder.run_workgroups(plain(Kernel::Attention), &params, &buffers, workgroups);
     }
 
@@ -337,9 +411,10 @@ impl Backend for Gpu {
 
 impl Active<'_, Gpu> {
     /// The delta's uniform struct where it lands in rows of `y_width` numbers.
-    fn params(&self, rows: usize, y_width: usize) -> params::Delta {
+    fn params(&self, tokens: Range<usize>, y_width: usize) -> params::Delta {
         params::Delta {
-            rows: rows as u32,
+            rows: tokens.len() as u32,
+            first_token: tokens.start as u32,
             first_row: self.first_row as u32,
             y_width: y_width as u32,
             scale: self.strength * self.delta.scale,

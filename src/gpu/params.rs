@@ -38,10 +38,22 @@ params! {
     /// Index of the largest number of a row.
     Argmax { rows: u32, width: u32 }
     /// Causal attention over the caches.
-    Attention { rows: u32, start: u32, query: u32, key_value: u32, size: u32, scale: f32 }
+    Attention {
+        first: u32,
+        rows: u32,
+        start: u32,
+        window: u32,
+        query: u32,
+        key_value: u32,
+        size: u32,
+        scale: f32,
+    }
+    /// Something added to every token.
+    Bias { first_token: u32, rows: u32, len: u32, first_row: u32, y_width: u32, scale: f32 }
     /// What the kernels of every method know of a delta.
     Delta {
         rows: u32,
+        first_token: u32,
         inputs: u32,
         outputs: u32,
         rank: u32,
@@ -57,12 +69,14 @@ params! {
     Dequantise { len: u32 }
     /// Rows of a table.
     Embed { rows: u32, width: u32, stride: u32 }
+    /// Root mean square norm of query and key heads.
+    HeadNorm { rows: u32, query: u32, key_value: u32, size: u32, epsilon: f32 }
     /// Matrix product.
     Linear { rows: u32, inputs: u32, outputs: u32, stride: u32 }
     /// Root mean square norm.
     RmsNorm { first: u32, rows: u32, width: u32, epsilon: f32 }
     /// Rotary positions and the write into the caches.
-    Rope { rows: u32, start: u32, query: u32, key_value: u32, size: u32 }
+    Rope { first: u32, rows: u32, start: u32, query: u32, key_value: u32, size: u32 }
     /// `silu(gate) * up`.
     SiluMul { rows: u32, width: u32 }
 }

@@ -11,7 +11,10 @@ use super::{
     kernels::Variant,
     params::Params,
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    memory::{Ledger, Memory},
+};
 
 /// Bytes between two uniform structs: the largest alignment that WebGPU allows a device to ask for.
 const SLOT: usize = 256;
@@ -40,6 +43,7 @@ pub(super) struct Recorder {
     pending: Vec<Dispatch>,
     bind_groups: HashMap<BindKey, wgpu::BindGroup>,
     dropped: Dropped,
+    ledger: Ledger,
     next_id: u64,
 }
 
@@ -58,22 +62,21 @@ impl Recorder {
             pending: Vec::new(),
             bind_groups: HashMap::new(),
             dropped: Dropped::default(),
+            ledger: Ledger::default(),
             next_id: 1,
         }
     }
 
-    /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors.
-    pub fn buffer(&mut self, bytes: usize) -> Result<Buffer> {
+    /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors, for `what`.
+    pub fn buffer(&mut self, what: &str, bytes: usize) -> Result<Buffer> {
         let limits = self.device.shared.device.limits();
-        let size = bytes.max(1).next_multiple_of(16) as u64;
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        if size > limit {
-            return Err(Error::Device {
-                reason: format!("a buffer of {size} bytes was needed, the device allows {limit}"),
-            });
-        }
+        let size = (bytes.max(1) as u64).checked_next_multiple_of(16);
+        let size = size.filter(|size| *size <= limit).ok_or_else(|| Error::Device {
+            reason: format!("{what} takes {bytes} bytes, the device allows {limit} in a buffer"),
+        })?;
         let raw = self.device.shared.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
+            label: Some(what),
             size,
             usage: wgpu::BufferUsages::STORAGE
                 | wgpu::BufferUsages::COPY_SRC
@@ -81,7 +84,22 @@ impl Recorder {
             mapped_at_creation: false,
         });
         self.next_id += 1;
-        Ok(Buffer { raw, id: self.next_id, dropped: Rc::clone(&self.dropped) })
+        let (id, dropped) = (self.next_id, Rc::clone(&self.dropped));
+        Ok(Buffer { raw, id, dropped, _held: self.ledger.hold(size) })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What buffers are held.
+    pub fn memory(&self) -> Memory {
+        self.ledger.memory()
+    }
+
+    /// How many bind groups are kept.
+    pub fn bind_groups(&self) -> usize {
+        self.bind_groups.len()
     }
 
     /// Writes to the start of a buffer, after everything that was recorded before.

@@ -5,7 +5,7 @@ use super::Device;
 use crate::{
     Error, Result,
     adapter::{Delta, Factors, Loha},
-    backend::{Active, Backend, Heads},
+    backend::{Active, Backend, Heads, Span},
     cpu::Cpu,
     tensor::{Data, Matrix, Tensor},
 };
@@ -60,9 +60,10 @@ async fn net<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
     let mut values = backend.zeros(ROWS * heads.size)?;
     let mut out = backend.zeros(ROWS * heads.query * heads.size)?;
     backend.rms_norm(&x, 0, ROWS, &norm, WIDTH, 1e-5, &mut normed);
-    let active = Active { delta: &delta, strength: 0.7, first_row: 0 };
+    let active = Active { delta: &delta, strength: 0.7, first_row: 0, tokens: 0..ROWS };
     backend.linears(&weight, &[active], &normed, ROWS, &mut qkv)?;
-    backend.rope(&mut qkv, heads, &table, 0, ROWS, &mut keys, &mut values);
-    backend.attention(&qkv, heads, &keys, &values, 0, ROWS, &mut out);
+    let span = Span { rows: 0..ROWS, start: 0 };
+    backend.rope(&mut qkv, heads, &table, &span, &mut keys, &mut values);
+    backend.attention(&qkv, heads, &keys, &values, &span, None, &mut out);
     backend.read(&out, 0, ROWS * heads.query * heads.size).await
 }

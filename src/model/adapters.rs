@@ -2,7 +2,10 @@
 //!
 //! An error leaves everything as it was.
 
-use super::{Model, linear::Slot};
+use super::{
+    Model,
+    linear::{Slot, SlotBias},
+};
 use crate::{
     Error, Result,
     adapter::{Adapter, Delta, Layer},
@@ -33,7 +36,6 @@ fn check_runs(adapter: &Adapter) -> Result<()> {
     for (module, delta) in &adapter.deltas {
         match delta {
             Delta { magnitude: Some(_), .. } => return refuse("DoRA", module),
-            Delta { bias: Some(_), .. } => return refuse("lora_bias", module),
             Delta { layer: Layer::Linear, .. } => {}
             Delta { layer: Layer::Embedding, .. } => return refuse("an embedding", module),
             Delta { layer: Layer::Conv { .. }, .. } => return refuse("a convolution", module),
@@ -64,16 +66,24 @@ impl<B: Backend> Model<B> {
             let (matched, total) = (fits.len(), adapter.deltas.len());
             return Err(Error::BaseMismatch { matched, total, example });
         }
-        let id = self.adapters.last().map_or(0, |loaded| loaded.id + 1);
+        let id = self.loads;
         let mut slots = Vec::new();
         for ((linear, part), delta) in fits {
             let first_row = self.linears[linear].parts[part].first_row;
+            let bias = match &delta.bias {
+                Some(bias) => {
+                    let buffer = self.backend.upload(bias)?;
+                    Some(SlotBias { buffer, len: bias.len(), scale: delta.scale })
+                }
+                None => None,
+            };
             let delta = self.backend.delta(delta)?;
-            slots.push((linear, Slot { adapter: id, first_row, delta, strength: 0.0 }));
+            slots.push((linear, Slot { adapter: id, first_row, delta, bias, strength: 0.0 }));
         }
         for (linear, slot) in slots {
             self.linears[linear].slots.push(slot);
         }
+        self.loads += 1;
         self.adapters.push(Loaded { name: name.into(), id, strength: 0.0 });
         Ok(())
     }
@@ -118,19 +128,7 @@ impl<B: Backend> Model<B> {
     pub fn set_adapters(&mut self, wanted: &[(&str, f32)]) -> Result<()> {
         self.check_unmerged("changing the active adapters")?;
         let mut strengths = vec![0.0; self.adapters.len()];
-        let mut seen = vec![false; self.adapters.len()];
-        for &(name, strength) in wanted {
-            let at = self.find(name)?;
-            if !strength.is_finite() {
-                return Err(Error::argument("strengths", "finite numbers", strength));
-            }
-            if std::mem::replace(&mut seen[at], true) {
-                return Err(Error::argument(
-                    "names",
-                    "each adapter once",
-                    format!("{name:?} twice"),
-                ));
-            }
+        for (at, strength) in self.resolve(wanted)? {
             strengths[at] = strength;
         }
         for (loaded, strength) in self.adapters.iter_mut().zip(strengths) {
@@ -139,6 +137,33 @@ impl<B: Backend> Model<B> {
             slots.filter(|slot| slot.adapter == loaded.id).for_each(|s| s.strength = strength);
         }
         Ok(())
+    }
+
+    /// Places and strengths of adapters that are named, each once.
+    pub(super) fn resolve(&self, wanted: &[(&str, f32)]) -> Result<Vec<(usize, f32)>> {
+        let mut found: Vec<(usize, f32)> = Vec::new();
+        for &(name, strength) in wanted {
+            let at = self.find(name)?;
+            if !strength.is_finite() {
+                return Err(Error::argument("strengths", "finite numbers", strength));
+            }
+            if found.iter().any(|(other, _)| *other == at) {
+                let got = format!("{name:?} twice");
+                return Err(Error::argument("names", "each adapter once", got));
+            }
+            found.push((at, strength));
+        }
+        Ok(found)
+    }
+
+    /// Whether a text can run with its own adapters.
+    pub(super) fn check_mix(&self, mix: &[(usize, f32)]) -> Result<()> {
+        self.check_unmerged("running a text with its own adapters")?;
+        let loaded = |id: usize| self.adapters.iter().any(|loaded| loaded.id == id);
+        if mix.iter().all(|&(id, _)| loaded(id)) {
+            return Ok(());
+        }
+        Err(Error::argument("session", "adapters that are still loaded", "one that was deleted"))
     }
 
     /// Writes `W + dW` of the active adapters into second buffers and runs on these.

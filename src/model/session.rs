@@ -4,16 +4,27 @@ use crate::{Result, backend::Backend};
 
 /// One text on its way: what attention has to remember of it. Memory is taken once, at the start.
 pub struct Session<B: Backend> {
-    /// Keys and values `[capacity, key_value * head_dim]` of each layer.
+    /// Keys and values `[capacity, width]` of each layer.
     pub(super) caches: Vec<(B::Buffer, B::Buffer)>,
     pub(super) capacity: usize,
+    /// `key_value * head_dim`.
+    pub(super) width: usize,
     pub(super) position: usize,
+    /// Identity and strength of its own adapters; `None`: what is active in the model.
+    pub(super) mix: Option<Vec<(usize, f32)>>,
 }
 
 impl<B: Backend> Session<B> {
-    pub(super) fn new(backend: &mut B, layers: usize, capacity: usize, len: usize) -> Result<Self> {
+    pub(super) fn new(
+        backend: &mut B,
+        layers: usize,
+        capacity: usize,
+        width: usize,
+    ) -> Result<Self> {
+        let len = capacity * width;
         let caches = (0..layers).map(|_| Ok((backend.zeros(len)?, backend.zeros(len)?)));
-        Ok(Self { caches: caches.collect::<Result<_>>()?, capacity, position: 0 })
+        let caches = caches.collect::<Result<_>>()?;
+        Ok(Self { caches, capacity, width, position: 0, mix: None })
     }
 
     /// Tokens so far.

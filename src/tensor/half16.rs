@@ -12,17 +12,23 @@ pub fn bf16_to_f32(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// Widens finite binary16 numbers. Exact for normal and subnormal numbers; infinities and NaN
-/// must have been refused before (see [`super::Tensor::check_finite`]).
+/// The value of one finite binary16 number. Exact for normal and subnormal numbers; infinities and
+/// NaN must have been refused before (see [`super::Tensor::check_finite`]).
 ///
-/// The exponent is rebased by a multiplication, so that the loop has no branch and vectorises.
-pub fn widen_f16(from: &[u16], to: &mut [f32]) {
+/// The exponent is rebased by a multiplication, so that loops have no branch and vectorise.
+#[must_use]
+pub fn finite_f16_to_f32(bits: u16) -> f32 {
     // 2^112: the difference of the two exponent biases (127 - 15).
     let rebase = f32::from_bits((112 + 127) << 23);
+    let h = u32::from(bits);
+    let magnitude = f32::from_bits((h & 0x7fff) << 13) * rebase;
+    f32::from_bits(magnitude.to_bits() | (h & 0x8000) << 16)
+}
+
+/// Widens finite binary16 numbers (see [`finite_f16_to_f32`]).
+pub fn widen_f16(from: &[u16], to: &mut [f32]) {
     for (y, &h) in to.iter_mut().zip(from) {
-        let h = u32::from(h);
-        let magnitude = f32::from_bits((h & 0x7fff) << 13) * rebase;
-        *y = f32::from_bits(magnitude.to_bits() | (h & 0x8000) << 16);
+        *y = finite_f16_to_f32(h);
     }
 }
 

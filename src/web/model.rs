@@ -121,7 +121,7 @@ impl CoreModel {
         on!(&self.model, model => {
             let config = model.config();
             plain(&ConfigInfo {
-                architecture: "LlamaForCausalLM",
+                architecture: config.family.architecture(),
                 hidden_size: config.hidden_size,
                 layers: config.num_hidden_layers,
                 heads: config.num_attention_heads,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lokahi::Result;
 use lokahi::format::Progress;
 use lokahi::format::gguf::{Elements, GgmlType, Gguf, Header, Metadata, Value, write};
-use lokahi::tensor::{Data, Tensor};
+use lokahi::tensor::{DType, Data, Tensor};
 
 const FILE: &str = "m.gguf";
 
@@ -189,15 +189,25 @@ fn a_file_of_gguf_py_is_read() {
     }
     assert_eq!(gguf.get("d3").unwrap().shape(), [2, 3, 4]);
     assert_eq!(gguf.get("v").unwrap().to_f32(), [0., 1., 2., 3., 4.]);
-    for (name, kind, block) in [
-        ("x.q8_0", GgmlType::Q8_0, 34),
-        ("x.q4_0", GgmlType::Q4_0, 18),
-        ("x.q4_1", GgmlType::Q4_1, 20),
+    // Half a step of the coarsest block: 12 / 127, 12 / 8, 3.875 / 15.
+    for (name, kind, block, dtype, error) in [
+        ("x.q8_0", GgmlType::Q8_0, 34, DType::Q8_0, 0.048),
+        ("x.q4_0", GgmlType::Q4_0, 18, DType::Q4_1, 0.751),
+        ("x.q4_1", GgmlType::Q4_1, 20, DType::Q4_1, 0.131),
     ] {
         let info = gguf.header().info(name).unwrap();
         assert_eq!((info.kind, info.shape.as_slice()), (kind, &[3, 64][..]), "{name}");
         assert_eq!(gguf.raw(name).unwrap().len(), 6 * block, "{name}");
-        refused(gguf.get(name), "Unsupported", &[FILE, name, kind.name(), "BF16"]);
+        let tensor = gguf.get(name).unwrap();
+        assert_eq!((tensor.shape(), tensor.dtype()), (&[3, 64][..], dtype), "{name}");
+        let off = tensor.to_f32().iter().zip(&want).map(|(x, want)| (x - want).abs()).collect();
+        let worst = Vec::into_iter(off).fold(0f32, f32::max);
+        assert!(worst > 0. && worst < error, "{name}: {worst}");
+        if kind.name() == dtype.name() {
+            let tensors = BTreeMap::from([(name.to_owned(), tensor)]);
+            let written = write(&Metadata::new(FILE), &tensors).unwrap();
+            assert_eq!(parse(&written).unwrap().raw(name).unwrap(), gguf.raw(name).unwrap());
+        }
     }
     // The first block of `x` is -12 to -8.125: the scale of its bytes is 12 / 127.
     let scale = half::f16::from_f32(12. / 127.).to_bits().to_le_bytes();
@@ -205,6 +215,7 @@ fn a_file_of_gguf_py_is_read() {
     // Known by name, and no more.
     assert_eq!(gguf.header().info("x.q5_0").unwrap().kind, GgmlType::Other("Q5_0"));
     refused(gguf.raw("x.q5_0"), "Unsupported", &["x.q5_0", "Q5_0", "Q8_0"]);
+    refused(gguf.get("x.q5_0"), "Unsupported", &[FILE, "x.q5_0", "Q5_0", "Q8_0"]);
     refused(gguf.raw("x"), "MissingTensor", &[FILE, "x"]);
 }
 

@@ -43,7 +43,7 @@ async fn run<B: Backend>(
     let &[outputs, inputs] = weight.shape() else { panic!("{module}: not a matrix") };
     let zeros = Tensor::new(vec![outputs, inputs], Data::F32(vec![0.0; outputs * inputs])).unwrap();
     let uploaded = backend.delta(delta).unwrap();
-    let active = [Active { delta: &uploaded, strength: 1.0, first_row: 0 }];
+    let active = [Active { delta: &uploaded, strength: 1.0, first_row: 0, tokens: 0..3 }];
     for (kind, ground) in [("delta", &zeros), ("merged", &weight)] {
         let ground = backend.weight(&[ground]).unwrap();
         let merged = backend.merge(&ground, &active).unwrap();

@@ -73,6 +73,37 @@ cases!(
     "peft-lokr-prime",
 );
 
+/// A tiny random model of one family, an adapter of it, and what transformers and PEFT make of
+/// both.
+pub struct Sample {
+    pub name: &'static str,
+    pub model: &'static Folder,
+    pub adapter: &'static Folder,
+    /// `ids` `[21]`, `logits` and `logits_adapter` `[21, 97]`.
+    pub goldens: &'static [u8],
+}
+
+macro_rules! samples {
+    ($($name:literal),+ $(,)?) => {
+        pub const SAMPLES: &[Sample] = &[$(Sample {
+            name: $name,
+            model: &[
+                ("config.json", file!("tests/fixtures/models/", $name, "/config.json")),
+                ("model.safetensors", file!("tests/fixtures/models/", $name, "/model.safetensors")),
+            ],
+            adapter: &[
+                ("adapter_config.json",
+                    file!("tests/fixtures/models/", $name, "/adapter/adapter_config.json")),
+                ("adapter_model.safetensors",
+                    file!("tests/fixtures/models/", $name, "/adapter/adapter_model.safetensors")),
+            ],
+            goldens: file!("tests/fixtures/models/", $name, "/goldens.safetensors"),
+        }),+];
+    };
+}
+
+samples!("llama-untied", "llama-rope-llama3", "llama-bias-headdim", "qwen2", "qwen3", "mistral",);
+
 /// The model that names towns.
 pub const PLACES: &Folder = &[
     ("config.json", file!("www/public/places/base/config.json")),

@@ -4,13 +4,13 @@
 use half::{bf16, f16};
 use lokahi::{
     adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora},
-    backend::{Active, Backend, Heads},
-    tensor::{Data, Matrix, Tensor},
+    backend::{Active, Backend, Heads, Span},
+    tensor::{BLOCK, DType, Data, Matrix, Tensor, read_blocks, read_q4_0},
 };
 use rand_core::{Rng, SeedableRng};
 
 use super::{
-    compare::{EXACT, POINTWISE, assert_close, sum, widen},
+    compare::{EXACT, POINTWISE, Tolerance, assert_close, sum, widen},
     name, oracle,
 };
 
@@ -30,13 +30,35 @@ impl Noise {
         Matrix::new(rows, cols, self.numbers(rows * cols)).unwrap()
     }
 
-    /// The same noise in each dtype that a weight may have.
-    pub fn tensors(&mut self, rows: usize, cols: usize) -> [Tensor; 3] {
+    pub fn tensor(&mut self, rows: usize, cols: usize) -> Tensor {
+        Tensor::new(vec![rows, cols], Data::F32(self.numbers(rows * cols))).unwrap()
+    }
+
+    /// Noise in each dtype that a weight of such rows may have.
+    pub fn tensors(&mut self, rows: usize, cols: usize) -> Vec<Tensor> {
         let numbers = self.numbers(rows * cols);
         let f16 = numbers.iter().map(|&v| f16::from_f32(v).to_bits()).collect();
         let bf16 = numbers.iter().map(|&v| bf16::from_f32(v).to_bits()).collect();
-        [Data::F32(numbers), Data::F16(f16), Data::BF16(bf16)]
-            .map(|data| Tensor::new(vec![rows, cols], data).unwrap())
+        let mut kinds = vec![Data::F32(numbers), Data::F16(f16), Data::BF16(bf16)];
+        if cols.is_multiple_of(BLOCK) {
+            let blocks = rows * cols / BLOCK;
+            kinds.push(Data::Q8_0(read_blocks(&self.blocks(blocks, &[0.01], 32))));
+            kinds.push(Data::Q4_1(read_blocks(&self.blocks(blocks, &[0.2, -1.5], 16))));
+            kinds.push(Data::Q4_1(read_q4_0(&self.blocks(blocks, &[0.2], 16))));
+        }
+        kinds.into_iter().map(|data| Tensor::new(vec![rows, cols], data).unwrap()).collect()
+    }
+
+    /// Blocks as in a file: f16 scales, each up to twice as large as given, then any bytes.
+    fn blocks(&mut self, count: usize, scales: &[f32], bytes: usize) -> Vec<u8> {
+        let mut file = Vec::new();
+        for _ in 0..count {
+            for (scale, noise) in scales.iter().zip(self.numbers(scales.len())) {
+                file.extend(f16::from_f32(scale * (1.0 + noise)).to_bits().to_le_bytes());
+            }
+            file.extend((0..bytes).map(|_| self.0.next_u32() as u8));
+        }
+        file
     }
 }
 
@@ -89,76 +111,184 @@ pub async fn argmax<B: Backend>(mut backend: B) {
 pub async fn attention<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(3);
-    for (query, key_value, size, start, rows) in
-        [(1, 1, 2, 0, 1), (4, 2, 6, 0, 5), (6, 2, 10, 61, 9), (2, 1, 66, 130, 2), (3, 3, 256, 3, 1)]
-    {
+    for (query, key_value, size, start, first, rows, window) in [
+        (1, 1, 2, 0, 0, 1, None),
+        (4, 2, 6, 0, 2, 5, None),
+        (6, 2, 10, 61, 0, 9, None),
+        (2, 1, 66, 130, 1, 2, None),
+        (3, 3, 256, 3, 0, 1, None),
+        (4, 2, 6, 0, 0, 9, Some(1)),
+        (2, 1, 8, 2, 3, 9, Some(5)),
+        (2, 2, 10, 130, 0, 9, Some(67)),
+    ] {
         let heads = Heads { query, key_value, size };
         let context = start + rows + 3;
-        let qkv: Vec<_> = noise.numbers(rows * heads.qkv()).iter().map(|v| 4.0 * v).collect();
+        let span = Span { rows: first..first + rows, start };
+        let mut qkv: Vec<_> =
+            noise.numbers((first + rows) * heads.qkv()).iter().map(|v| 4.0 * v).collect();
+        // Rows of another text.
+        qkv[..first * heads.qkv()].fill(f32::NAN);
         let mut keys = noise.numbers(context * key_value * size);
         let mut values = noise.numbers(context * key_value * size);
         // What lies behind the text must not be read.
         keys[(start + rows) * key_value * size..].fill(f32::NAN);
         values[(start + rows) * key_value * size..].fill(f32::NAN);
-        let len = rows * query * size;
+        let [before, len] = [first, first + rows].map(|rows| rows * query * size);
         let mut out = nan(backend, len);
         let buffers = [&qkv, &keys, &values].map(|v| backend.upload(v).unwrap());
         let [q, k, v] = &buffers;
-        backend.attention(q, heads, k, v, start, rows, &mut out);
-        let want = oracle::attention(&widen(&qkv), heads, &widen(&keys), &widen(&values), start);
+        backend.attention(q, heads, k, v, &span, window, &mut out);
+        let (keys, values) = (widen(&keys), widen(&values));
+        let qkv = widen(&qkv[first * heads.qkv()..]);
+        let want = oracle::attention(&qkv, heads, &keys, &values, start, window);
         let got = read(backend, &out, len).await;
-        assert_close(&format!("{} attention {heads:?}", name::<B>()), &got, &want, sum(size));
+        let what = format!("{} attention {heads:?} {window:?}", name::<B>());
+        assert_close(&what, &got[before..], &want, sum(size));
+        assert!(got[..before].iter().all(|v| v.is_nan()), "{what}: rows of another text");
+    }
+}
+
+pub async fn bias<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(18);
+    for (len, first_row, width, tokens, rows) in
+        [(1, 0, 1, 0..1, 1), (5, 2, 9, 1..3, 4), (70, 0, 70, 0..5, 5), (33, 67, 100, 2..3, 3)]
+    {
+        let (bias, y) = (noise.numbers(len), noise.numbers(rows * width));
+        let uploaded = backend.upload(&bias).unwrap();
+        let mut buffer = backend.upload(&y).unwrap();
+        backend.bias(&uploaded, len, -1.5, first_row, tokens.clone(), &mut buffer, width);
+        let mut want = widen(&y);
+        for t in tokens {
+            for (i, bias) in bias.iter().enumerate() {
+                want[t * width + first_row + i] -= 1.5 * f64::from(*bias);
+            }
+        }
+        let got = read(backend, &buffer, rows * width).await;
+        assert_close(&format!("{} bias {len}", name::<B>()), &got, &want, POINTWISE);
     }
 }
 
 pub async fn dequantise<B: Backend>(mut backend: B) {
     let backend = &mut backend;
-    for tensor in Noise::new(4).tensors(5, 7) {
-        let weight = backend.weight(&[&tensor]).unwrap();
-        let got = backend.read_weight(&weight).await.unwrap();
-        let what = format!("{} dequantise {:?}", name::<B>(), tensor.dtype());
-        assert_close(&what, &got, &widen(&tensor.to_f32()), EXACT);
+    for (rows, cols) in [(5, 7), (5, 96)] {
+        for tensor in Noise::new(4).tensors(rows, cols) {
+            let weight = backend.weight(&[&tensor]).unwrap();
+            let got = backend.read_weight(&weight).await.unwrap();
+            let what = format!("{} dequantise {:?}", name::<B>(), tensor.dtype());
+            assert_close(&what, &got, &widen(&tensor.to_f32()), numbers_of(&tensor));
+        }
     }
+}
+
+/// How exactly the numbers of a weight are had: a GPU may join `q d + m` into one rounding, and its
+/// f16 numbers may lose what is smaller than any normal one.
+fn numbers_of(tensor: &Tensor) -> Tolerance {
+    if tensor.dtype() == DType::Q4_1 { POINTWISE } else { EXACT }
 }
 
 pub async fn embed<B: Backend>(mut backend: B) {
     let backend = &mut backend;
-    for tensor in Noise::new(5).tensors(11, 6) {
-        let table = backend.weight(&[&tensor]).unwrap();
-        let ids = [10, 0, 3, 3];
-        let mut out = nan(backend, ids.len() * 6);
-        backend.embed(&table, &ids, &mut out).unwrap();
-        let numbers = widen(&tensor.to_f32());
-        let want: Vec<_> =
-            ids.iter().flat_map(|&id| numbers[id as usize * 6..][..6].to_vec()).collect();
-        let got = read(backend, &out, ids.len() * 6).await;
-        assert_close(&format!("{} embed {:?}", name::<B>(), tensor.dtype()), &got, &want, EXACT);
+    for width in [6, 64] {
+        for tensor in Noise::new(5).tensors(11, width) {
+            let table = backend.weight(&[&tensor]).unwrap();
+            let ids = [10, 0, 3, 3];
+            let mut out = nan(backend, ids.len() * width);
+            backend.embed(&table, &ids, &mut out).unwrap();
+            let numbers = widen(&tensor.to_f32());
+            let row = |&id: &u32| numbers[id as usize * width..][..width].to_vec();
+            let want: Vec<_> = ids.iter().flat_map(row).collect();
+            let got = read(backend, &out, ids.len() * width).await;
+            let what = format!("{} embed {:?}", name::<B>(), tensor.dtype());
+            assert_close(&what, &got, &want, numbers_of(&tensor));
+        }
+    }
+}
+
+pub async fn head_norm<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(19);
+    for (query, key_value, size, rows) in [(1, 1, 2, 1), (4, 2, 16, 3), (3, 1, 130, 2)] {
+        let heads = Heads { query, key_value, size };
+        let qkv = noise.numbers(rows * heads.qkv());
+        let weight = noise.numbers(2 * size);
+        let mut buffer = backend.upload(&qkv).unwrap();
+        let uploaded = backend.upload(&weight).unwrap();
+        backend.head_norm(&mut buffer, heads, rows, &uploaded, 1e-5);
+        let (qkv, weight) = (widen(&qkv), widen(&weight));
+        let mut want = Vec::new();
+        for row in qkv.chunks(heads.qkv()) {
+            let (q, rest) = row.split_at(query * size);
+            let (k, v) = rest.split_at(key_value * size);
+            want.extend(oracle::rms_norm(q, &weight[..size], 1e-5));
+            want.extend(oracle::rms_norm(k, &weight[size..], 1e-5));
+            want.extend(v);
+        }
+        let got = read(backend, &buffer, qkv.len()).await;
+        assert_close(&format!("{} head_norm {heads:?}", name::<B>()), &got, &want, POINTWISE);
     }
 }
 
 pub async fn linear<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(6);
-    for (outputs, inputs, rows) in [(1, 1, 1), (7, 5, 2), (65, 130, 5), (96, 64, 4), (13, 1023, 9)]
+    for (outputs, inputs, rows) in
+        [(1, 1, 2), (7, 5, 2), (65, 130, 5), (96, 64, 4), (13, 1023, 9), (6, 32, 3), (67, 608, 7)]
     {
-        for tensor in noise.tensors(outputs, inputs) {
-            let weight = backend.weight(&[&tensor]).unwrap();
-            let x = noise.numbers(rows * inputs);
-            let buffer = backend.upload(&x).unwrap();
-            let mut y = nan(backend, rows * outputs);
-            backend.linears(&weight, &[], &buffer, rows, &mut y).unwrap();
-            let want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
-            let got = read(backend, &y, rows * outputs).await;
-            let what = format!("{} linear {outputs}x{inputs} {:?}", name::<B>(), tensor.dtype());
-            assert_close(&what, &got, &want, sum(inputs));
-        }
+        product(backend, &mut noise, outputs, inputs, rows).await;
     }
-    // Stacked projections, one of them of another dtype.
-    let [first, second, _] = noise.tensors(3, 10);
-    let weight = backend.weight(&[&first, &second]).unwrap();
-    let got = backend.read_weight(&weight).await.unwrap();
-    let want = widen(&[first.to_f32(), second.to_f32()].concat());
-    assert_close(&format!("{} stacked weight", name::<B>()), &got, &want, EXACT);
+}
+
+pub async fn linear_one<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(18);
+    for (outputs, inputs) in [(1, 1), (7, 5), (65, 130), (3, 1023), (1, 32), (66, 96), (129, 1056)]
+    {
+        product(backend, &mut noise, outputs, inputs, 1).await;
+    }
+}
+
+async fn product<B: Backend>(
+    backend: &mut B,
+    noise: &mut Noise,
+    outputs: usize,
+    inputs: usize,
+    rows: usize,
+) {
+    for tensor in noise.tensors(outputs, inputs) {
+        let weight = backend.weight(&[&tensor]).unwrap();
+        let x = noise.numbers(rows * inputs);
+        let buffer = backend.upload(&x).unwrap();
+        let mut y = nan(backend, rows * outputs);
+        backend.linears(&weight, &[], &buffer, rows, &mut y).unwrap();
+        let want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+        let got = read(backend, &y, rows * outputs).await;
+        let what = format!("{} {outputs}x{inputs} {:?}, {rows} rows", name::<B>(), tensor.dtype());
+        assert_close(&what, &got, &want, sum(inputs));
+    }
+}
+
+/// Projections of one input in one weight: in their common dtype, or in f32.
+pub async fn stacked_weights<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(19);
+    let (mut top, mut bottom) = (noise.tensors(3, 64), noise.tensors(5, 64));
+    // One of another dtype.
+    let (floats, blocks) = (noise.tensor(2, 64), noise.tensors(4, 64).remove(3));
+    top.extend([floats.clone(), blocks.clone()]);
+    bottom.extend([blocks, floats]);
+    for (first, second) in top.iter().zip(&bottom) {
+        let before = backend.memory().bytes;
+        let weight = backend.weight(&[first, second]).unwrap();
+        let bytes = (backend.memory().bytes - before) as usize;
+        if first.dtype() == second.dtype() {
+            let stored = first.data().bytes().len() + second.data().bytes().len();
+            assert_eq!(bytes, stored.next_multiple_of(4), "{}: {:?}", name::<B>(), first.dtype());
+        }
+        let got = backend.read_weight(&weight).await.unwrap();
+        let want = widen(&[first.to_f32(), second.to_f32()].concat());
+        assert_close(&format!("{} stacked weight", name::<B>()), &got, &want, POINTWISE);
+    }
 }
 
 fn lora(noise: &mut Noise, outputs: usize, inputs: usize, rank: usize) -> Factors {
@@ -182,12 +312,12 @@ fn lokr(noise: &mut Noise, w1: [usize; 3], w2: [usize; 3]) -> Factors {
 }
 
 fn loras(noise: &mut Noise) -> Vec<Factors> {
-    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 17), (3, 4, 9)];
+    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 17), (3, 4, 9), (34, 96, 4)];
     sizes.map(|(outputs, inputs, rank)| lora(noise, outputs, inputs, rank)).into()
 }
 
 fn lohas(noise: &mut Noise) -> Vec<Factors> {
-    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 9)];
+    let sizes = [(1, 1, 1), (7, 5, 2), (66, 35, 3), (40, 129, 9), (34, 96, 4)];
     sizes.map(|(outputs, inputs, rank)| loha(noise, outputs, inputs, rank)).into()
 }
 
@@ -200,6 +330,7 @@ fn lokrs(noise: &mut Noise) -> Vec<Factors> {
         ([6, 5, 2], [7, 13, 2]),
         ([5, 3, 1], [2, 8, 0]),
         ([1, 1, 0], [29, 23, 4]),
+        ([2, 8, 0], [5, 12, 3]),
     ];
     shapes.map(|(w1, w2)| lokr(noise, w1, w2)).into()
 }
@@ -210,18 +341,21 @@ async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factor
     let [outputs, inputs] = delta.method().shape();
     let (first_row, strength) = (3, -1.25f32);
     let width = first_row + outputs + 2;
-    let tensor =
-        Tensor::new(vec![width, inputs], Data::F32(noise.numbers(width * inputs))).unwrap();
+    let tensor = noise.tensor(width, inputs);
     let weight = backend.weight(&[&tensor]).unwrap();
     let uploaded = backend.delta(&delta).unwrap();
     for rows in [1, 6] {
         let x = noise.numbers(rows * inputs);
         let buffer = backend.upload(&x).unwrap();
         let mut y = nan(backend, rows * width);
-        let active = Active { delta: &uploaded, strength, first_row };
+        // One token, or all but the first and the last.
+        let tokens = if rows == 1 { 0..1 } else { 1..rows - 1 };
+        let active = Active { delta: &uploaded, strength, first_row, tokens: tokens.clone() };
         backend.linears(&weight, &[active], &buffer, rows, &mut y).unwrap();
         let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
-        for (x, y) in widen(&x).chunks(inputs).zip(want.chunks_mut(width)) {
+        let pairs = widen(&x);
+        let pairs = pairs.chunks(inputs).zip(want.chunks_mut(width));
+        for (x, y) in pairs.take(tokens.end).skip(tokens.start) {
             for (y, d) in y[first_row..].iter_mut().zip(delta.apply(x)) {
                 *y += f64::from(strength) * d;
             }
@@ -242,7 +376,7 @@ async fn merge<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors)
     let uploaded = backend.delta(&delta).unwrap();
     for tensor in noise.tensors(rows, inputs) {
         let weight = backend.weight(&[&tensor]).unwrap();
-        let active = Active { delta: &uploaded, strength, first_row };
+        let active = Active { delta: &uploaded, strength, first_row, tokens: 0..0 };
         let merged = backend.merge(&weight, &[active]).unwrap();
         let mut want = widen(&tensor.to_f32());
         let changed = &mut want[first_row * inputs..][..outputs * inputs];
@@ -317,11 +451,11 @@ pub async fn mixed_deltas<B: Backend>(mut backend: B) {
     ];
     let deltas = factors.map(|factors| Delta::new(factors, 1, 1.0, 0.5));
     let strengths = [1.0, -0.5, 2.0f32];
-    let [tensor, ..] = noise.tensors(outputs, inputs);
+    let tensor = noise.tensor(outputs, inputs);
     let weight = backend.weight(&[&tensor]).unwrap();
     let uploaded: Vec<_> = deltas.iter().map(|delta| backend.delta(delta).unwrap()).collect();
     let active: Vec<_> = (uploaded.iter().zip(strengths))
-        .map(|(delta, strength)| Active { delta, strength, first_row: 0 })
+        .map(|(delta, strength)| Active { delta, strength, first_row: 0, tokens: 0..rows })
         .collect();
     let x = noise.numbers(rows * inputs);
     let buffer = backend.upload(&x).unwrap();
@@ -359,26 +493,30 @@ pub async fn rms_norm<B: Backend>(mut backend: B) {
 pub async fn rope<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(15);
-    for (query, key_value, size, start, rows) in
-        [(1, 1, 2, 0, 1), (4, 2, 6, 0, 5), (6, 3, 34, 7, 3)]
+    for (query, key_value, size, start, first, rows) in
+        [(1, 1, 2, 0, 0, 1), (4, 2, 6, 0, 2, 5), (6, 3, 34, 7, 0, 3)]
     {
         let heads = Heads { query, key_value, size };
         let context = start + rows + 1;
+        let span = Span { rows: first..first + rows, start };
         let table = noise.numbers(context * size);
-        let qkv = noise.numbers(rows * heads.qkv());
+        let qkv = noise.numbers((first + rows) * heads.qkv());
         let width = key_value * size;
         let mut buffer = backend.upload(&qkv).unwrap();
         let table_buffer = backend.upload(&table).unwrap();
         let mut keys = nan(backend, context * width);
         let mut values = nan(backend, context * width);
-        backend.rope(&mut buffer, heads, &table_buffer, start, rows, &mut keys, &mut values);
-        let want = oracle::rope(&widen(&qkv), heads, &widen(&table), start);
+        backend.rope(&mut buffer, heads, &table_buffer, &span, &mut keys, &mut values);
+        let of_text = first * heads.qkv();
+        let want = oracle::rope(&widen(&qkv[of_text..]), heads, &widen(&table), start);
         let what = format!("{} rope {heads:?}", name::<B>());
         let (got, keys, values) = (
             read(backend, &buffer, qkv.len()).await,
             read(backend, &keys, context * width).await,
             read(backend, &values, context * width).await,
         );
+        assert_eq!(got[..of_text], qkv[..of_text], "{what}: rows of another text");
+        let got = &got[of_text..];
         for (t, want) in want.chunks(heads.qkv()).enumerate() {
             let [q, k] = [query * size, (query + key_value) * size];
             let row = &got[t * heads.qkv()..][..q];
@@ -421,7 +559,7 @@ pub async fn wide_dispatch<B: Backend>(mut backend: B) {
     let zeros = Tensor::new(vec![outputs, inputs], Data::F32(vec![0.0; outputs * inputs])).unwrap();
     let weight = backend.weight(&[&zeros]).unwrap();
     let uploaded = backend.delta(&delta).unwrap();
-    let active = Active { delta: &uploaded, strength: 1.0, first_row: 0 };
+    let active = Active { delta: &uploaded, strength: 1.0, first_row: 0, tokens: 0..0 };
     let merged = backend.merge(&weight, &[active]).unwrap();
     let got = backend.read_weight(&merged).await.unwrap();
     assert_close(&format!("{} wide dispatch", name::<B>()), &got, &delta.materialise(), sum(1));

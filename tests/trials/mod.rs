@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod compare;
+pub mod families;
 pub mod fixtures;
 pub mod kernels;
 pub mod oracle;
@@ -15,12 +16,14 @@ use lokahi::backend::Backend;
 macro_rules! trials {
     ($run:ident) => {
         $crate::trials!(@each $run;
-            kernels: add, argmax, attention, dequantise, embed, linear, loha_down_up, loha_merge,
-                lokr_down_up, lokr_merge, lora_down_up, lora_merge, mixed_deltas, rms_norm, rope,
-                silu_mul, wide_dispatch;
+            kernels: add, argmax, attention, bias, dequantise, embed, head_norm, linear, linear_one,
+                loha_down_up, loha_merge, lokr_down_up, lokr_merge, lora_down_up, lora_merge,
+                mixed_deltas, rms_norm, rope, silu_mul, stacked_weights, wide_dispatch;
             cases: deltas_merged_weights_and_products;
             places: logits_of_every_adapter, greedy_names, unmerging_is_exact_to_the_bit,
-                mixing_adds_deltas, steps_equal_the_whole_text);
+                mixing_adds_deltas, steps_equal_the_whole_text;
+            families: llama_untied, llama_rope_llama3, llama_bias_headdim, qwen2, qwen3, mistral,
+                biases_of_adapters);
     };
     (@each $run:ident; $($room:ident: $($trial:ident),+);+) => {
         $($($run!($room::$trial);)+)+

@@ -44,6 +44,7 @@ pub fn attention(
     keys: &[f64],
     values: &[f64],
     start: usize,
+    window: Option<usize>,
 ) -> Vec<f64> {
     let Heads { query, key_value, size } = heads;
     let mut out = Vec::new();
@@ -52,7 +53,9 @@ pub fn attention(
             let of = |cache: &[f64], j: usize, d: usize| {
                 cache[(j * key_value + h / (query / key_value)) * size + d]
             };
-            let scores: Vec<f64> = (0..=start + t)
+            let now = start + t;
+            let from = window.map_or(0, |window| (now + 1).saturating_sub(window));
+            let scores: Vec<f64> = (from..=now)
                 .map(|j| (0..size).map(|d| row[h * size + d] * of(keys, j, d)).sum::<f64>())
                 .map(|score| score / (size as f64).sqrt())
                 .collect();
@@ -60,7 +63,7 @@ pub fn attention(
             let shares: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
             let total: f64 = shares.iter().sum();
             for d in 0..size {
-                let sum: f64 = shares.iter().enumerate().map(|(j, s)| s * of(values, j, d)).sum();
+                let sum: f64 = (from..).zip(&shares).map(|(j, s)| s * of(values, j, d)).sum();
                 out.push(sum / total);
             }
         }

@@ -8,7 +8,6 @@ use super::cursor::{Cursor, Step, Stop};
 use super::{GgmlType, Metadata, Value};
 use crate::format::Progress;
 use crate::format::look::{impostor, short};
-use crate::format::numbers::from_le_bytes;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -55,29 +54,26 @@ impl Header {
         })
     }
 
-    /// A tensor in its stored dtype (F32, F16 or BF16) from the bytes of its range.
+    /// A tensor in its stored dtype from the bytes of its range; Q4_0 as Q4_1.
     pub fn tensor(&self, name: &str, bytes: &[u8]) -> Result<Tensor> {
-        let info = self.readable(name)?;
-        let dtype =
-            info.kind.dtype().ok_or_else(|| self.unsupported(name, info, "F32, F16, BF16"))?;
-        Tensor::new(info.shape.clone(), from_le_bytes(dtype, bytes))
+        let info = self.info(name)?;
+        let data = info.kind.numbers(bytes).ok_or_else(|| self.unsupported(name, info))?;
+        Tensor::new(info.shape.clone(), data)
     }
 
     /// [`Header::info`] of a tensor whose type this crate knows to read.
     pub(super) fn readable(&self, name: &str) -> Result<&TensorInfo> {
         match self.info(name)? {
-            info @ TensorInfo { kind: GgmlType::Other(_), .. } => {
-                Err(self.unsupported(name, info, "F32, F16, BF16, Q8_0, Q4_0, Q4_1"))
-            }
+            info @ TensorInfo { kind: GgmlType::Other(_), .. } => Err(self.unsupported(name, info)),
             info => Ok(info),
         }
     }
 
-    fn unsupported(&self, name: &str, info: &TensorInfo, supported: &str) -> Error {
+    fn unsupported(&self, name: &str, info: &TensorInfo) -> Error {
         Error::Unsupported {
             what: format!("{}: type of tensor {name}", self.metadata.file()),
             got: info.kind.name().to_owned(),
-            supported: supported.to_owned(),
+            supported: "F32, F16, BF16, Q8_0, Q4_0, Q4_1".into(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! How the numbers of a tensor are stored: ggml's types.
 
-use crate::tensor::DType;
+use crate::format::numbers::from_le_bytes;
+use crate::tensor::{DType, Data, read_q4_0};
 
 /// A ggml tensor type. Quantised types store a row in blocks, each with its own scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +66,8 @@ impl From<DType> for GgmlType {
             DType::F32 => Self::F32,
             DType::F16 => Self::F16,
             DType::BF16 => Self::BF16,
+            DType::Q8_0 => Self::Q8_0,
+            DType::Q4_1 => Self::Q4_1,
         }
     }
 }
@@ -87,13 +90,17 @@ impl GgmlType {
         (elements, bytes)
     }
 
-    /// The dtype of numbers that are not quantised.
-    pub(super) fn dtype(self) -> Option<DType> {
+    /// The numbers in the bytes of a file; `None` of a type that is not read here. Q4_0 is kept as
+    /// Q4_1, which holds the same numbers.
+    pub(super) fn numbers(self, bytes: &[u8]) -> Option<Data> {
         match self {
-            Self::F32 => Some(DType::F32),
-            Self::F16 => Some(DType::F16),
-            Self::BF16 => Some(DType::BF16),
-            _ => None,
+            Self::F32 => Some(from_le_bytes(DType::F32, bytes)),
+            Self::F16 => Some(from_le_bytes(DType::F16, bytes)),
+            Self::BF16 => Some(from_le_bytes(DType::BF16, bytes)),
+            Self::Q8_0 => Some(from_le_bytes(DType::Q8_0, bytes)),
+            Self::Q4_1 => Some(from_le_bytes(DType::Q4_1, bytes)),
+            Self::Q4_0 => Some(Data::Q4_1(read_q4_0(bytes))),
+            Self::Other(_) => None,
         }
     }
 

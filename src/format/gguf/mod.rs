@@ -9,6 +9,7 @@ mod header;
 mod kind;
 pub mod lora;
 mod metadata;
+pub mod model;
 pub mod names;
 pub mod rope_order;
 mod value;
@@ -59,7 +60,7 @@ impl<'a> Gguf<'a> {
         Ok(self.bytes.get(end(info.range.start)..end(info.range.end)).unwrap_or(&[]))
     }
 
-    /// A tensor in its stored dtype: F32, F16 or BF16.
+    /// A tensor in its stored dtype; Q4_0 as Q4_1.
     pub fn get(&self, name: &str) -> Result<Tensor> {
         self.header.tensor(name, self.raw(name)?)
     }

@@ -3,7 +3,8 @@
 //! of a pair side by side, so its converter moves whole rows (gguf.md, `tensor_data_layout`).
 
 use super::Metadata;
-use crate::format::LlamaConfig;
+use crate::format::ModelConfig;
+use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 /// How many heads a base model has.
@@ -32,8 +33,8 @@ impl Heads {
     }
 }
 
-impl From<&LlamaConfig> for Heads {
-    fn from(config: &LlamaConfig) -> Self {
+impl From<&ModelConfig> for Heads {
+    fn from(config: &ModelConfig) -> Self {
         Self { query: config.num_attention_heads, key_value: config.num_key_value_heads }
     }
 }
@@ -54,6 +55,13 @@ pub fn to_transformers<T: Copy>(rows: &[T], row_len: usize, heads: usize) -> Res
 /// Rows in transformers' order to llama.cpp's order.
 pub fn from_transformers<T: Copy>(rows: &[T], row_len: usize, heads: usize) -> Result<Vec<T>> {
     reorder(rows, row_len, heads, |row, half| row % 2 * half + row / 2)
+}
+
+/// [`to_transformers`] of a whole matrix `[out, in]`, or of a bias `[out]`, in any dtype.
+pub fn matrix_to_transformers(matrix: &Tensor, heads: usize) -> Result<Tensor> {
+    let rows: Vec<usize> = (0..matrix.shape().first().copied().unwrap_or(0)).collect();
+    let order = to_transformers(&rows, 1, heads)?;
+    matrix.reordered(|row| order[row])
 }
 
 /// `source` says which row of a head comes to a place, from the place and half the rows of a head.

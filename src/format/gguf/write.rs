@@ -61,5 +61,6 @@ fn write_info(name: &str, tensor: &Tensor, offset: u64, out: &mut Vec<u8>) -> Re
 
 /// Bytes of the numbers. Each of them is in memory, so this cannot overflow.
 fn size(tensor: &Tensor) -> u64 {
-    tensor.len() as u64 * GgmlType::from(tensor.dtype()).block().1
+    let (elements, bytes) = GgmlType::from(tensor.dtype()).block();
+    tensor.len() as u64 / elements * bytes
 }
