@@ -181,8 +181,7 @@ pub async fn dequantise<B: Backend>(mut backend: B) {
     }
 }
 
-/// How exactly the numbers of a weight are had: a GPU may join `q d + m` into one rounding, and its
-/// f16 numbers may lose what is smaller than any normal one.
+/// How exactly a GPU has the numbers of a weight: it may round `q d + m` in its own way.
 fn numbers_of(tensor: &Tensor) -> Tolerance {
     if tensor.dtype() == DType::Q4_1 { POINTWISE } else { EXACT }
 }
