@@ -19,15 +19,17 @@ const features = [
 const optimise = ['-O3', '--mvp-features', ...features.map((name) => `--enable-${name}`)]
 
 export function build() {
-  buildWasm()
+  buildWasm('lokahi', 'run')
+  buildWasm('lokahi_tools', 'tools')
   buildFace()
   runPackage('vite', ['build', 'www', '--base', './', '--emptyOutDir'])
 }
 
-/** dist/lokahi.js, dist/lokahi_bg.wasm and their types. */
-function buildWasm() {
+/** dist/NAME.js, dist/NAME_bg.wasm and their types, from the part of the crate that is `feature`. */
+function buildWasm(name, feature) {
   const target = 'wasm32-unknown-unknown'
-  run('cargo', ['build', '--release', '--lib', '--target', target])
+  const part = ['--no-default-features', '--features', feature]
+  run('cargo', ['build', '--release', '--lib', '--target', target, ...part])
   const wasm = join(targetFolder(), target, 'release/lokahi.wasm')
 
   // The glue and the wasm must come from one version, or they fail only when the page loads.
@@ -40,16 +42,16 @@ function buildWasm() {
   // Optimising takes far longer than all the rest: the same input is not done twice.
   const input = createHash('sha256').update(readFileSync(wasm))
   const stamp = input.update(JSON.stringify([cli, optimise])).digest('hex')
-  const stampFile = join(targetFolder(), 'dist-wasm.sha256')
-  const made = ['lokahi.js', 'lokahi.d.ts', 'lokahi_bg.wasm'].map((name) =>
-    join(root, 'dist', name),
+  const stampFile = join(targetFolder(), `dist-${name}.sha256`)
+  const made = [`${name}.js`, `${name}.d.ts`, `${name}_bg.wasm`].map((file) =>
+    join(root, 'dist', file),
   )
   const last = existsSync(stampFile) && readFileSync(stampFile, 'utf8')
   if (last === stamp && made.every((file) => existsSync(file))) return
 
   rmSync(stampFile, { force: true })
-  run('wasm-bindgen', [wasm, '--target', 'web', '--out-dir', 'dist', '--out-name', 'lokahi'])
-  const bound = join(root, 'dist/lokahi_bg.wasm')
+  run('wasm-bindgen', [wasm, '--target', 'web', '--out-dir', 'dist', '--out-name', name])
+  const bound = join(root, `dist/${name}_bg.wasm`)
   runPackage('binaryen', [...optimise, bound, '-o', bound], { bin: 'wasm-opt' })
   writeFileSync(stampFile, stamp)
 }

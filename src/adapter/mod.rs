@@ -18,7 +18,7 @@ mod lokr;
 mod lora;
 mod tucker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use combine::{MajoritySign, cat, combine, linear, ties};
 pub(crate) use combine::{check_alike, sum_of_biases};
@@ -138,9 +138,8 @@ impl Rows {
                 got: format!("{:?}", values.shape()),
             });
         }
-        let mut sorted = indices.clone();
-        sorted.sort_unstable();
-        if let Some(twice) = sorted.windows(2).find_map(|w| (w[0] == w[1]).then_some(w[0])) {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = indices.iter().find(|index| !seen.insert(**index)) {
             return Err(Error::argument("token indices", "each once", format!("{twice} twice")));
         }
         Ok(Self { indices, values })

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::by_name::by_name;
 use super::group::{Fill, Group, Groups};
 use super::key::Role;
 use super::{Base, Conventions, Files, Outline, Tensors, lycoris, peft};
@@ -209,13 +210,13 @@ impl<'a> AdapterFile<'a> {
     /// All of it.
     pub fn read(&self) -> Result<Adapter> {
         let delta = |module: &String| Ok((module.clone(), self.delta(module)?));
-        let deltas = self.groups.modules.keys().map(delta).collect::<Result<_>>()?;
+        let deltas = by_name(self.groups.modules.keys().map(delta))?;
         let whole = |(name, tensor): (&String, &String)| Ok((name.clone(), self.whole(tensor)?));
-        let replaced = self.whole.tensors.iter().map(whole).collect::<Result<_>>()?;
+        let replaced = by_name(self.whole.tensors.iter().map(whole))?;
         let rows = |(name, (tensor, indices)): (&String, &(String, Vec<usize>))| {
             Ok((name.clone(), Rows::new(indices.clone(), self.whole(tensor)?)?))
         };
-        let rows = self.whole.rows.iter().map(rows).collect::<Result<_>>()?;
+        let rows = by_name(self.whole.rows.iter().map(rows))?;
         Ok(Adapter { deltas, replaced, rows, warnings: self.warnings.clone() })
     }
 

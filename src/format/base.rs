@@ -80,6 +80,12 @@ impl Base {
         Ok(Self { model_type, tie_word_embeddings, heads, ..self })
     }
 
+    /// With what only its config would tell.
+    #[must_use]
+    pub fn with_heads(self, heads: Heads) -> Self {
+        Self { heads: Some(heads), ..self }
+    }
+
     /// Whether Linear weights are stored as `[in, out]`, as in GPT-2. Only square ones need to ask.
     #[must_use]
     pub fn conv1d(&self) -> bool {

@@ -75,6 +75,8 @@ impl<'a> Files<'a> {
 
 impl<'a, N: Into<String>, B: Into<Cow<'a, [u8]>>> FromIterator<(N, B)> for Files<'a> {
     fn from_iter<I: IntoIterator<Item = (N, B)>>(files: I) -> Self {
-        Self { files: files.into_iter().map(|(n, b)| (n.into(), b.into())).collect() }
+        let mut folder = Self::new();
+        files.into_iter().for_each(|(name, bytes)| folder.insert(name, bytes));
+        folder
     }
 }

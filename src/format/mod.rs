@@ -7,6 +7,7 @@
 
 mod adapter_file;
 mod base;
+mod by_name;
 mod checkpoint;
 mod config;
 mod conventions;

@@ -20,7 +20,9 @@ impl<'a> Parts<'a> {
     /// A file that is in memory whole.
     #[must_use]
     pub fn whole(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
-        Self { pieces: BTreeMap::from([(0, bytes.into())]) }
+        let mut parts = Self::new();
+        parts.insert(0, bytes);
+        parts
     }
 
     /// Adds the bytes that lie at `start`.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::by_name::by_name;
 use super::checkpoint::Source;
 use super::json::Object;
 use super::look::short;
@@ -30,10 +31,11 @@ impl<'a> Shards<'a> {
             let (name, bytes) = folder.get(INDEX)?;
             Some(Index::parse(name, bytes)?)
         };
-        let names = match &index {
-            None => BTreeSet::from([ONE]),
-            Some(index) => index.weight_map.values().map(String::as_str).collect(),
-        };
+        let mut names = BTreeSet::new();
+        match &index {
+            None => names.extend([ONE]),
+            Some(index) => names.extend(index.weight_map.values().map(String::as_str)),
+        }
         let mut shards = Self { files: Vec::new(), places: BTreeMap::new() };
         for name in names {
             let (name, bytes) = folder.get(name)?;
@@ -85,7 +87,7 @@ impl Index {
             Some(shard) => Ok((tensor.to_owned(), shard.to_owned())),
             None => Err(map.bad(tensor, "the name of a file")),
         });
-        let weight_map = names.collect::<Result<BTreeMap<_, _>>>()?;
+        let weight_map = by_name(names)?;
         if weight_map.is_empty() {
             return Err(json.bad("weight_map", "the file of every tensor"));
         }

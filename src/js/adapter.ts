@@ -1,9 +1,9 @@
 import type { Base } from './base.js'
-import { readParts, type Bytes } from './bytes.js'
-import { engine } from './engine.js'
+import type { Bytes } from './bytes.js'
+import { engine, loadTools } from './engine.js'
 import { LokahiError, call } from './errors.js'
-import { readHeader } from './header.js'
-import { CoreAdapter, type CoreAdapterData, type CoreFile } from './lokahi.js'
+import * as core from './lokahi.js'
+import { Opened, type Opening } from './opened.js'
 import {
   missing,
   openSource,
@@ -124,9 +124,6 @@ export interface Inspection {
   warnings: readonly AdapterWarning[]
 }
 
-/** Bytes of a file and where they begin. */
-type Part = [start: number, bytes: Uint8Array]
-
 const CONFIG = 'adapter_config.json'
 const FILES = [
   'adapter_model.safetensors',
@@ -147,21 +144,21 @@ export class Adapter {
   readonly bytes: number
   #modules: readonly AdapterModule[] = []
   #warnings: readonly AdapterWarning[] = []
-  #file: Bytes
-  /** Parts of the file with the alphas, which the modules are made of. */
-  #scalars: readonly Part[]
-  #core: CoreAdapter | undefined
+  readonly #opening: Opening
+  /** In the wasm of models, which measures too. */
+  readonly #opened: Opened
+  /** In the wasm of the tools, once one was used. */
+  #inTools: Promise<Opened> | undefined
+  #prefixes: string[] = []
 
-  private constructor(core: CoreAdapter, file: Bytes, scalars: readonly Part[]) {
-    this.#core = core
-    this.#file = file
-    this.#scalars = scalars
-    this.#forget()
-    this.bytes = file.size
-    this.format = core.format
-    this.metadata = call(() => core.metadata())
-    this.whole = call(() => core.whole())
-    this.#refresh()
+  private constructor(opening: Opening, opened: Opened) {
+    this.#opening = opening
+    this.#opened = opened
+    this.bytes = opening.file.size
+    this.format = opened.core.format
+    this.metadata = call(() => opened.core.metadata())
+    this.whole = call(() => opened.core.whole())
+    this.#show(opened)
   }
 
   /**
@@ -173,27 +170,12 @@ export class Adapter {
     options.signal?.throwIfAborted()
     const folder = within(await openSource(source, options), options.subfolder)
     const config = await folder.open(CONFIG)
-    const file = await find(folder, config !== undefined, source)
-    const json = config && (await readWhole(config, options))
-    if (/\.gguf$/i.test(file.name)) {
-      const bytes = await readWhole(file, options)
-      return new Adapter(
-        call(() => CoreAdapter.openGguf(file.name, bytes)),
-        file,
-        [],
-      )
+    const opening = {
+      file: await find(folder, config !== undefined, source),
+      config: config && (await readWhole(config, options)),
+      conventions: options.conventions,
     }
-    const header = await readHeader(file, options.signal)
-    const core = call(() => {
-      try {
-        return CoreAdapter.open(json, header, options.conventions)
-      } finally {
-        header.free()
-      }
-    })
-    const scalars: Part[] = []
-    await readParts(file, core.scalars(), options.signal, (...part) => scalars.push(part))
-    return new Adapter(core, file, scalars)
+    return new Adapter(opening, await Opened.open(core, opening, options))
   }
 
   get modules(): readonly AdapterModule[] {
@@ -222,27 +204,35 @@ export class Adapter {
     module: string,
     options: { threshold?: number; signal?: AbortSignal } = {},
   ): Promise<Spectrum> {
-    return this.withModule(module, (core) => core.spectrum(module, options.threshold), options)
+    const { threshold, signal } = options
+    const opened = await this.#current()
+    return opened.withModule(module, (core) => core.spectrum(module, threshold), signal)
   }
 
   /** NaN, infinities, factors of zeros, modules that were never trained. */
   async findings(module: string, options: { signal?: AbortSignal } = {}): Promise<Finding[]> {
-    return this.withModule(module, (core) => core.findings(module), options)
+    const opened = await this.#current()
+    return opened.withModule(module, (core) => core.findings(module), options.signal)
   }
 
   /**
    * Gives the modules the names of a base model, and compares shapes. A module that does not fit is
    * an error for all.
    */
-  resolve(base: Base): void {
-    call(() => this.core().resolve(base.core()))
-    this.#refresh()
+  async resolve(base: Base): Promise<void> {
+    const opened = await this.inTools()
+    call(() => opened.core.resolve(base.core()))
+    this.#resolved = true
+    this.#show(opened)
   }
 
   /** Leaves out the modules whose names do not begin so; returns how many. */
-  retain(prefix: string): number {
-    const out = call(() => this.core().retain(prefix))
-    this.#refresh()
+  async retain(prefix: string): Promise<number> {
+    const opened = await this.#current()
+    const out = call(() => opened.core.retain(prefix))
+    if (opened !== this.#opened) call(() => this.#opened.core.retain(prefix))
+    this.#prefixes.push(prefix)
+    this.#show(opened)
     return out
   }
 
@@ -256,86 +246,48 @@ export class Adapter {
     return resize(this, options)
   }
 
-  /**
-   * The file and its header. The header must be freed.
-   * @internal
-   */
-  async reopen(): Promise<{ file: Bytes; header: CoreFile }> {
-    if (this.format === 'GGUF') {
-      const expected = 'expected a safetensors file'
-      throw new LokahiError('Unsupported', `${this.#file.name}: ${expected}, got GGUF`)
-    }
-    return { file: this.#file, header: await readHeader(this.#file, undefined) }
+  /** The file. @internal */
+  get file(): Bytes {
+    return this.#opening.file
   }
 
-  /**
-   * Reads the numbers of one module and hands them over.
-   * @internal
-   */
-  async withModule<T>(
-    module: string,
-    use: (core: CoreAdapter) => T,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<T> {
-    const core = this.core()
-    const ranges = call(() => core.ranges(module))
-    const parts: Part[] = []
-    await readParts(this.#file, ranges, options.signal, (...part) => parts.push(part))
-    return this.#with(parts, use)
+  /** In the wasm of models, by the names of the file. @internal */
+  get opened(): Opened {
+    return this.#opened
   }
 
-  /**
-   * Reads all numbers. The result must be freed.
-   * @internal
-   */
-  async data(options: LoadOptions = {}): Promise<CoreAdapterData> {
-    const extent = this.core().extent()
-    const parts: Part[] = []
-    for (let i = 0; i < extent.length; i += 2) {
-      parts.push([extent[i], await this.#file.read(extent[i], extent[i + 1])])
-      options.signal?.throwIfAborted()
-    }
-    const { name: file, size: total } = this.#file
-    options.onProgress?.({ status: 'done', file, loaded: total, total, progress: 100 })
-    return this.#with(parts, (core) => core.read())
-  }
-
-  #with<T>(parts: readonly Part[], use: (core: CoreAdapter) => T): T {
-    return call(() => {
-      // It may have been disposed of in the meantime.
-      const core = this.core()
-      try {
-        for (const [at, part] of parts) core.insert(at, part)
-        return use(core)
-      } finally {
-        this.#forget()
-      }
+  /** In the wasm of the tools, by the names of the base that was resolved last. @internal */
+  async inTools(): Promise<Opened> {
+    this.#opened.core
+    this.#inTools ??= loadTools().then(async (tools) => {
+      const opened = await Opened.open(tools, this.#opening, {})
+      for (const prefix of this.#prefixes) opened.core.retain(prefix)
+      return opened
     })
+    try {
+      return await this.#inTools
+    } catch (error) {
+      this.#inTools = undefined
+      throw error
+    }
   }
 
-  /** Leaves nothing of the file in memory but the alphas. */
-  #forget(): void {
-    const core = this.core()
-    core.clear()
-    for (const [at, part] of this.#scalars) core.insert(at, part)
+  #resolved = false
+
+  /** The one whose names are shown. */
+  async #current(): Promise<Opened> {
+    return this.#resolved ? this.inTools() : this.#opened
   }
 
-  /** @internal */
-  core(): CoreAdapter {
-    if (!this.#core) throw new LokahiError('Disposed', 'this adapter was disposed')
-    return this.#core
-  }
-
-  #refresh(): void {
-    const core = this.core()
+  #show({ core }: Opened): void {
     this.#modules = call(() => core.modules())
     this.#warnings = call(() => core.warnings())
   }
 
   /** Frees its memory. May be called again. */
   dispose(): void {
-    this.#core?.free()
-    this.#core = undefined
+    this.#opened.dispose()
+    this.#inTools?.then((opened) => opened.dispose()).catch(() => undefined)
   }
 
   static {

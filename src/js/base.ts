@@ -1,8 +1,8 @@
 import type { Bytes } from './bytes.js'
-import { engine } from './engine.js'
+import { loadTools, type Tools } from './engine.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
-import { CoreBase, type CoreFile } from './lokahi.js'
+import type { CoreBase, CoreFile } from './lokahi_tools.js'
 import { missing, openSource, readWhole, type LoadOptions, type Source } from './source.js'
 
 /** A file of a base model, and its header. */
@@ -22,10 +22,10 @@ export class Base {
   readonly config: Uint8Array | undefined
   #core: CoreBase | undefined
 
-  private constructor(files: readonly BaseFile[], config: Uint8Array | undefined) {
+  private constructor(tools: Tools, files: readonly BaseFile[], config: Uint8Array | undefined) {
     this.files = files
     this.config = config
-    const core = new CoreBase()
+    const core = new tools.CoreBase()
     this.#core = core
     call(() => {
       for (const { header } of files) core.add(header)
@@ -38,13 +38,13 @@ export class Base {
    * several files and their index) and, where there is one, `config.json`.
    */
   static async load(source: Source, options: LoadOptions = {}): Promise<Base> {
-    engine()
+    const tools = await loadTools()
     options.signal?.throwIfAborted()
     const folder = await openSource(source, options)
     const open = async (name: string): Promise<BaseFile> => {
       const file = await folder.open(name)
       if (!file) throw missing(name, source)
-      return { file, header: await readHeader(file, options.signal) }
+      return { file, header: await readHeader(tools, file, options.signal) }
     }
     const config = await folder.open(CONFIG)
     const index = await folder.open(INDEX)
@@ -55,7 +55,7 @@ export class Base {
     if (names.length === 0) throw missing('model.safetensors', source)
     const files: BaseFile[] = []
     for (const name of names) files.push(await open(name))
-    return new Base(files, config && (await readWhole(config, options)))
+    return new Base(tools, files, config && (await readWhole(config, options)))
   }
 
   /** @internal */

@@ -335,7 +335,7 @@ async function openAdapter(path: string, options: Options): Promise<Adapter> {
   const { subfolder, component } = options
   const adapter = await Adapter.load(asPath(path), { conventions, subfolder })
   if (component !== undefined) {
-    const out = adapter.retain(component)
+    const out = await adapter.retain(component)
     if (out > 0) console.error(`left out ${out} modules that do not begin with ${component}`)
   }
   return adapter

@@ -1,6 +1,6 @@
 import { LokahiError, wait } from './errors.js'
 import * as core from './lokahi.js'
-import { platform, type WasmSource } from './platform.js'
+import { platform, type WasmName, type WasmSource } from './platform.js'
 
 /** What the products run on. */
 export type Backend = 'webgpu' | 'cpu'
@@ -13,6 +13,8 @@ export interface InitOptions {
   device?: 'auto' | Backend
   /** Another place for the wasm, where a bundler does not carry it along. */
   wasm?: WasmSource
+  /** The same for the wasm of the tools, which is fetched when one is used. */
+  toolsWasm?: WasmSource
 }
 
 export interface Engine {
@@ -36,7 +38,8 @@ export async function init(options: InitOptions = {}): Promise<Engine> {
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new LokahiError('BadArgument', `device: expected auto, webgpu or cpu, got ${device}`)
   }
-  loading ??= load(options.wasm)
+  loading ??= load(core.default, 'lokahi', options.wasm)
+  toolsWasm = options.toolsWasm ?? toolsWasm
   try {
     await loading
   } catch (error) {
@@ -47,17 +50,43 @@ export async function init(options: InitOptions = {}): Promise<Engine> {
   return { ...current }
 }
 
-async function load(wasm: WasmSource | undefined): Promise<void> {
-  const source = wasm ?? (await platform.wasm())
+/** The part of the wasm that converts, resizes, combines and merges. */
+export type Tools = typeof import('./lokahi_tools.js')
+
+let tools: Promise<Tools> | undefined
+let toolsWasm: WasmSource | undefined
+
+/** Fetches the tools, once. */
+export async function loadTools(): Promise<Tools> {
+  engine()
+  tools ??= import('./lokahi_tools.js').then(async (glue) => {
+    await load(glue.default, 'lokahi_tools', toolsWasm)
+    return glue
+  })
   try {
-    await core.default({ module_or_path: source })
+    return await tools
+  } catch (error) {
+    tools = undefined
+    throw error
+  }
+}
+
+async function load(
+  start: (options: { module_or_path: WasmSource }) => Promise<unknown>,
+  name: WasmName,
+  wasm: WasmSource | undefined,
+): Promise<void> {
+  const source = wasm ?? (await platform.wasm(name))
+  try {
+    await start({ module_or_path: source })
   } catch (cause) {
     const where = source instanceof URL || typeof source === 'string' ? ` from ${source}` : ''
     throw new LokahiError(
       'WasmNotFound',
       `the wasm could not be loaded${where}: ${(cause as Error).message}. With Vite, add ` +
         `optimizeDeps: { exclude: ['lokahi'] }, or pass its address: ` +
-        `import wasm from 'lokahi/lokahi.wasm?url'; init({ wasm })`,
+        `import wasm from 'lokahi/${name}.wasm?url'; ` +
+        `init({ ${name === 'lokahi' ? 'wasm' : 'toolsWasm: wasm'} })`,
       { cause },
     )
   }

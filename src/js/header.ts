@@ -1,16 +1,20 @@
 import type { Bytes } from './bytes.js'
 import { call } from './errors.js'
-import { CoreFile } from './lokahi.js'
+import type { CoreFile } from './lokahi_tools.js'
 
 /** Most headers are shorter. */
 const FIRST = 1 << 16
 
-/** Reads the header of a safetensors file, and nothing behind it. */
-export async function readHeader(bytes: Bytes, signal: AbortSignal | undefined): Promise<CoreFile> {
+/** Reads the header of a safetensors file, and nothing behind it. It must be freed. */
+export async function readHeader(
+  core: { CoreFile: typeof CoreFile },
+  bytes: Bytes,
+  signal: AbortSignal | undefined,
+): Promise<CoreFile> {
   for (let length = Math.min(bytes.size, FIRST); ;) {
     const prefix = await bytes.read(0, length)
     signal?.throwIfAborted()
-    const file = call(() => CoreFile.read(bytes.name, prefix, bytes.size))
+    const file = call(() => core.CoreFile.read(bytes.name, prefix, bytes.size))
     if (file.wanted === undefined) return file
     length = file.wanted
     file.free()

@@ -96,7 +96,14 @@ export class Model {
     }
     const adapter = source instanceof Adapter ? source : await Adapter.load(source, options)
     try {
-      const data = await adapter.data(options)
+      const { opened } = adapter
+      if (adapter.format !== 'PEFT') {
+        // Other programs have names of their own for the weights.
+        const base = call(() => this.#open().base())
+        call(() => opened.core.resolve(base))
+        base.free()
+      }
+      const data = await opened.data(options)
       try {
         call(() => this.#open().loadAdapter(name, data))
       } finally {

@@ -7,7 +7,7 @@ import type { Bytes } from './bytes.js'
 import { LokahiError } from './errors.js'
 import { platform } from './platform.js'
 
-platform.wasm = async () => readFile(new URL('./lokahi_bg.wasm', import.meta.url))
+platform.wasm = async (name) => readFile(new URL(`./${name}_bg.wasm`, import.meta.url))
 
 platform.folder = async (source) => {
   const url = source instanceof URL || /^[a-z][a-z\d+.-]+:/i.test(source)

@@ -1,15 +1,10 @@
 import { Adapter, type AdapterWarning } from './adapter.js'
 import type { Base, BaseFile } from './base.js'
 import { breather } from './breathe.js'
+import { loadTools } from './engine.js'
 import { LokahiError, call } from './errors.js'
-import {
-  CoreCombine,
-  CoreMerge,
-  CoreResize,
-  withMetadata,
-  type CoreAdapterData,
-  type Written,
-} from './lokahi.js'
+import { readHeader } from './header.js'
+import type { CoreAdapterData, CoreMerge, Written } from './lokahi_tools.js'
 import type { LoadOptions } from './source.js'
 
 /** Files by name. */
@@ -40,8 +35,8 @@ export async function save(
   format: Format,
   options: SaveOptions = {},
 ): Promise<Saved> {
-  if (options.base) adapter.resolve(options.base)
-  const data = await adapter.data(options)
+  if (options.base) await adapter.resolve(options.base)
+  const data = await (await adapter.inTools()).data(options)
   try {
     return write(data, format, options)
   } finally {
@@ -103,7 +98,9 @@ export async function resize(
   options: ResizeOptions,
 ): Promise<Saved & { modules: ResizedModule[] }> {
   const { rank, energy, svRatio, svFro, svCumulative, maxRank, signal } = options
-  if (options.base) adapter.resolve(options.base)
+  if (options.base) await adapter.resolve(options.base)
+  const { CoreResize } = await loadTools()
+  const opened = await adapter.inTools()
   const resizing = call(
     () => new CoreResize({ rank, energy, svRatio, svFro, svCumulative, maxRank }),
   )
@@ -111,13 +108,13 @@ export async function resize(
     const modules: ResizedModule[] = []
     const breathe = breather()
     for (const { name } of adapter.modules) {
-      const lost = await adapter.withModule(name, (core) => resizing.add(name, core), { signal })
+      const lost = await opened.withModule(name, (core) => resizing.add(name, core), signal)
       modules.push({ name, ...lost })
       options.onModule?.(modules.length, adapter.modules.length)
       await breathe()
       signal?.throwIfAborted()
     }
-    const whole = adapter.whole.length > 0 ? await adapter.data({ signal }) : undefined
+    const whole = adapter.whole.length > 0 ? await opened.data({ signal }) : undefined
     const data = resizing.finish(whole)
     try {
       const format = options.format ?? (adapter.format === 'PEFT' ? 'peft' : 'lycoris')
@@ -147,11 +144,12 @@ export async function combine(
   adapters: readonly { adapter: Adapter; weight: number }[],
   options: CombineOptions = {},
 ): Promise<Saved> {
+  const { CoreCombine } = await loadTools()
   const combining = new CoreCombine()
   try {
     for (const { adapter, weight } of adapters) {
-      if (options.base) adapter.resolve(options.base)
-      const data = await adapter.data(options)
+      if (options.base) await adapter.resolve(options.base)
+      const data = await (await adapter.inTools()).data(options)
       combining.add(data, weight)
       data.free()
     }
@@ -191,11 +189,12 @@ export async function merge(
   open: (file: string) => Promise<Sink>,
   options: MergeOptions = {},
 ): Promise<{ changed: string[]; config: string | undefined }> {
+  const { CoreMerge } = await loadTools()
   const merging = new CoreMerge()
   try {
     for (const { adapter, strength = 1 } of adapters) {
-      adapter.resolve(base)
-      const data = await adapter.data(options)
+      await adapter.resolve(base)
+      const data = await (await adapter.inTools()).data(options)
       call(() => merging.add(data, strength))
       data.free()
     }
@@ -254,9 +253,14 @@ export async function saveMetadata(
   metadata: Readonly<Record<string, string>>,
   sink: Sink,
 ): Promise<void> {
-  const { file, header } = await adapter.reopen()
+  const { file } = adapter
+  if (adapter.format === 'GGUF') {
+    throw new LokahiError('Unsupported', `${file.name}: expected a safetensors file, got GGUF`)
+  }
+  const tools = await loadTools()
+  const header = await readHeader(tools, file, undefined)
   try {
-    await sink.write(call(() => withMetadata(header, metadata)))
+    await sink.write(call(() => tools.withMetadata(header, metadata)))
     for (let at = header.dataStart; at < file.size; at += PIECE) {
       await sink.write(await file.read(at, Math.min(file.size, at + PIECE)))
     }

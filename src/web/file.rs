@@ -113,6 +113,11 @@ impl CoreBase {
 }
 
 impl CoreBase {
+    #[cfg(feature = "run")]
+    pub(super) fn of(base: Base) -> Self {
+        Self { tensors: Vec::new(), base }
+    }
+
     pub(super) fn base(&self) -> &Base {
         &self.base
     }

@@ -2,15 +2,22 @@
 //! it holds the only copies of the names used here.
 
 mod adapter;
+#[cfg(feature = "run")]
 mod device;
 mod file;
+#[cfg(feature = "run")]
 mod model;
+#[cfg(feature = "tools")]
 mod tools;
 
-use js_sys::{Error as JsError, Map, Reflect, Uint8Array};
+use js_sys::{Error as JsError, Reflect};
+#[cfg(feature = "run")]
+use js_sys::{Map, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use crate::{Error, format::Files};
+use crate::Error;
+#[cfg(feature = "run")]
+use crate::format::Files;
 
 /// What a call into this room gives.
 type JsResult<T> = Result<T, JsValue>;
@@ -26,6 +33,7 @@ impl From<Error> for JsValue {
 }
 
 /// A `Map<string, Uint8Array>` as a folder of files.
+#[cfg(feature = "run")]
 fn files(map: &Map) -> JsResult<Files<'static>> {
     let mut files = Files::new();
     let mut strange = None;

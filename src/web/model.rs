@@ -6,12 +6,12 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use super::{JsResult, adapter::CoreAdapterData, device::CoreDevice, files, plain};
+use super::{JsResult, adapter::CoreAdapterData, device::CoreDevice, file::CoreBase, files, plain};
 use crate::{
     Error,
     backend::Backend,
     cpu::Cpu,
-    format::Checkpoint,
+    format::{Base, Checkpoint},
     gpu::Gpu,
     model::{Model, Sampler, Sampling, Session},
 };
@@ -143,6 +143,15 @@ impl CoreModel {
         on!(&self.model, model => {
             let modules = model.modules().map(|(name, shape)| ModuleInfo { name, shape });
             plain(&modules.collect::<Vec<_>>())
+        })
+    }
+
+    /// Names and shapes of those weights, to give an adapter of another program their names.
+    pub fn base(&self) -> JsResult<CoreBase> {
+        on!(&self.model, model => {
+            let weights = model.modules();
+            let weights = weights.map(|(name, shape)| (format!("{name}.weight"), shape.to_vec()));
+            Ok(CoreBase::of(Base::new(weights)?.with_heads(model.config().into())))
         })
     }
 

@@ -52,7 +52,9 @@ impl Metadata {
             Some(Elements::Text(texts)) => texts.concat(),
             _ => value.show(),
         };
-        self.iter().map(|(key, value)| (key.to_owned(), text(value))).collect()
+        let mut shown = BTreeMap::new();
+        shown.extend(self.iter().map(|(key, value)| (key.to_owned(), text(value))));
+        shown
     }
 
     /// A whole number, of any type of the file that holds it: writers differ.

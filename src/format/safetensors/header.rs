@@ -117,7 +117,13 @@ impl Header {
             bad(format!("{what}: {}", short(&e.to_string(), 200)))
         })?;
         let entries = place(raw.entries, data, file_len).map_err(bad)?;
-        let places = entries.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
+        let mut places = BTreeMap::new();
+        for (i, entry) in entries.iter().enumerate() {
+            if places.insert(entry.name.clone(), i).is_some() {
+                let name = short(&entry.name, 100);
+                return Err(bad(format!("a broken header: a second tensor named {name:?}")));
+            }
+        }
         let (file, metadata) = (file.to_owned(), raw.metadata);
         Ok(Progress::Done(Self { file, entries, places, metadata, data, len: file_len }))
     }
@@ -126,6 +132,11 @@ impl Header {
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
     }
 
     /// All tensors, in the order of their bytes.
@@ -234,7 +245,7 @@ struct RawEntry {
     data_offsets: [u64; 2],
 }
 
-/// The JSON, with doubled names refused: readers disagree on which one holds.
+/// The JSON as it is. Readers disagree on which of two equal names holds: both are kept here.
 struct RawHeader {
     entries: Vec<(String, RawEntry)>,
     metadata: BTreeMap<String, String>,
@@ -264,12 +275,6 @@ impl<'de> Visitor<'de> for RawVisitor {
             } else if metadata.replace(map.next_value::<Texts>()?.0).is_some() {
                 return Err(A::Error::custom("a second __metadata__"));
             }
-        }
-        let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find_map(|w| (w[0] == w[1]).then_some(w[0])) {
-            let message = format!("a second tensor named {:?}", short(twice, 100));
-            return Err(A::Error::custom(message));
         }
         Ok(RawHeader { entries, metadata: metadata.unwrap_or_default() })
     }

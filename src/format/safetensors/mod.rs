@@ -61,9 +61,7 @@ impl<'a> Tensors<'a> {
     /// Names of all tensors, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.header.entries().iter().map(|e| e.name.clone()).collect();
-        names.sort_unstable();
-        names
+        self.header.names().map(str::to_owned).collect()
     }
 
     /// Shape of a tensor, slowest dimension first; `None` where there is no such tensor.
