@@ -130,9 +130,9 @@ impl<'a> AdapterFile<'a> {
     /// Gives every module another name: that of the base model.
     pub fn rename(&mut self, mut name: impl FnMut(&str) -> Result<String>) -> Result<()> {
         let mut modules = BTreeMap::new();
-        for (module, keys) in std::mem::take(&mut self.groups.modules) {
-            let new = name(&module)?;
-            if modules.insert(new.clone(), keys).is_some() {
+        for (module, keys) in &self.groups.modules {
+            let new = name(module)?;
+            if modules.insert(new.clone(), keys.clone()).is_some() {
                 return Err(Error::argument(
                     "base",
                     "a module of its own for each of the adapter",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Tensors;
-use super::key::{Key, Role};
+use super::key::{self, Key, Role};
 use super::module::{at, check_size, factor, kernel_factor, split_shape};
 use crate::adapter::{Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Tucker};
 use crate::tensor::{Matrix, Tensor};
@@ -58,6 +58,12 @@ pub(super) struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// The module by the file's own name, which settings of the file speak of: [`Group::module`] may
+    /// be the base's.
+    pub(super) fn own_name(&self) -> String {
+        self.keys.values().next().map_or_else(String::new, |key| key::module(&key.stem).0)
+    }
+
     pub(super) fn has(&self, role: Role) -> bool {
         self.keys.contains_key(&role)
     }

@@ -34,9 +34,11 @@ impl<'a> Parts<'a> {
         if range.is_empty() {
             return Some(&[]);
         }
-        let (start, piece) = self.pieces.range(..=range.start).next_back()?;
-        let at = |place: u64| usize::try_from(place - start).ok();
-        piece.get(at(range.start)?..at(range.end)?)
+        // Mostly the last piece that begins before it; a longer one may begin earlier.
+        self.pieces.range(..=range.start).rev().find_map(|(start, piece)| {
+            let at = |place: u64| usize::try_from(place - start).ok();
+            piece.get(at(range.start)?..at(range.end)?)
+        })
     }
 }
 
@@ -55,6 +57,8 @@ mod tests {
         assert_eq!(parts.get(&(9..11)), None);
         assert_eq!(parts.get(&(12..14)), None);
         assert_eq!(parts.get(&((1 << 40)..(1 << 40) + 1)), Some(&[4][..]));
+        parts.insert(11, vec![2]);
+        assert_eq!(parts.get(&(11..13)), Some(&[2, 3][..]));
         assert_eq!(Parts::whole(vec![7, 8]).get(&(0..2)), Some(&[7, 8][..]));
     }
 }

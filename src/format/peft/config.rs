@@ -1,7 +1,7 @@
 //! `adapter_config.json` (PEFT `tuners/{lora,loha,lokr}/config.py`): rank and scale of every
 //! module, and a refusal of everything that changes the mathematics and is not built here.
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::adapter::Warning;
@@ -186,7 +186,9 @@ impl<T: Copy> Patterns<T> {
     fn parse(json: &Object, value: impl Fn(&str) -> Result<T>) -> Result<Self> {
         let one = |key: &str| {
             // PEFT `utils/other.py:get_pattern_key`, joined as there: a key may hold half a group.
-            let regex = Regex::new(&format!(r"(.*\.)?({key})$"));
+            let mut regex = RegexBuilder::new(&format!(r"(.*\.)?({key})$"));
+            // Ten bytes of counts may ask for megabytes, and a file may hold thousands of keys.
+            let regex = regex.size_limit(4096 + 256 * key.len()).build();
             let regex =
                 regex.map_err(|e| json.bad(key, format!("a regular expression as key ({e})")))?;
             Ok((key.to_owned(), regex, value(key)?))
