@@ -19,7 +19,7 @@ mod tucker;
 
 use std::collections::BTreeMap;
 
-pub use delta::{Delta, Layer, Orientation, merge};
+pub use delta::{Delta, Expert, Layer, Orientation, merge};
 pub use dora::{Axis, Magnitude};
 pub use factorization::{Convention, factorize};
 pub use loha::Loha;

@@ -9,6 +9,7 @@ mod adapter_file;
 mod base;
 mod checkpoint;
 mod conventions;
+mod experts;
 mod files;
 pub mod gguf;
 mod group;

@@ -1006,7 +1006,6 @@ fn hostile_settings_that_change_the_mathematics() {
         ("monteclora_config", json!(null), json!({ "a": 1 })),
         ("velora_config", json!(null), json!({ "a": 1 })),
         ("layer_replication", json!(null), json!([[0, 4], [2, 5]])),
-        ("target_parameters", json!(null), json!(["experts.up"])),
         ("init_lora_weights", json!("gaussian"), json!("pissa_niter_4")),
         ("init_lora_weights", json!(true), json!("olora")),
         ("init_lora_weights", json!("eva"), json!("corda")),

@@ -5,6 +5,7 @@ use regex_lite::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::adapter::Warning;
+use crate::format::experts::unwrapped;
 use crate::format::json::{Object, is_off, show};
 use crate::{Error, Result};
 
@@ -35,7 +36,7 @@ impl PeftType {
 /// What a module's scale is made of.
 pub(in crate::format) struct Resolved {
     /// `r` after `rank_pattern`.
-    pub(super) rank: usize,
+    pub(in crate::format) rank: usize,
     /// `alpha` after `alpha_pattern`.
     pub(super) alpha: f64,
     /// `alpha / r`, or `alpha / sqrt(r)` with rslora.
@@ -64,6 +65,7 @@ pub(in crate::format) struct Config {
     ranks: Patterns<usize>,
     alphas: Patterns<f64>,
     targets: Vec<String>,
+    target_parameters: Vec<String>,
     unknown: Vec<String>,
 }
 
@@ -99,6 +101,7 @@ impl Config {
                 alphas.number(key)?.ok_or_else(|| alphas.bad(key, "a number"))
             })?,
             targets: names(&json, "target_modules")?,
+            target_parameters: names(&json, "target_parameters")?,
             unknown: unknown(&json, peft_type),
         })
     }
@@ -111,6 +114,18 @@ impl Config {
         let alpha = self.alphas.get(module).unwrap_or(self.alpha);
         let by = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
         Resolved { rank, alpha, scale: alpha / by }
+    }
+
+    /// The parameters of a module that `target_parameters` may mean: those whose path ends like an
+    /// entry.
+    pub(in crate::format) fn parameters<'a>(
+        &'a self,
+        module: &str,
+    ) -> impl Iterator<Item = &'a str> {
+        self.target_parameters.iter().filter_map(move |target| match target.rsplit_once('.') {
+            None => Some(target.as_str()),
+            Some((end, parameter)) => ends_path(module, end).then_some(parameter),
+        })
     }
 
     /// Whether rows of an embedding table were trained.
@@ -149,12 +164,19 @@ impl Config {
         &self,
         modules: impl Iterator<Item = &'a String> + Clone,
     ) -> Vec<Warning> {
-        let lost = self.targets.iter().filter(|t| !modules.clone().any(|m| ends_path(m, t)));
-        let lost = lost.map(|target| Warning {
+        let targets = self.targets.iter().map(|target| ("target_modules", target, target.as_str()));
+        // A parameter without a path says nothing about modules.
+        let parameters = self
+            .target_parameters
+            .iter()
+            .filter_map(|target| Some(("target_parameters", target, target.rsplit_once('.')?.0)));
+        let has = |end: &str| modules.clone().any(|m| ends_path(unwrapped(m), end));
+        let lost = targets.chain(parameters).filter(|(.., end)| !has(end));
+        let lost = lost.map(|(field, target, _)| Warning {
             code: "TargetWithoutTensors",
             module: String::new(),
             message: format!(
-                "{}: target_modules names {target:?}, but no tensor belongs to it",
+                "{}: {field} names {target:?}, but no tensor belongs to it",
                 self.file
             ),
         });
@@ -274,7 +296,7 @@ fn unsupported(file: &str, field: &str, got: impl ToString, supported: &str) -> 
 
 /// Refuses by name what changes the mathematics and is not built here.
 fn refuse(json: &Object) -> Result<()> {
-    const OFF: [&str; 9] = [
+    const OFF: [&str; 8] = [
         "alora_invocation_tokens",
         "arrow_config",
         "use_bdlora",
@@ -283,7 +305,6 @@ fn refuse(json: &Object) -> Result<()> {
         "monteclora_config",
         "velora_config",
         "layer_replication",
-        "target_parameters",
     ];
     for field in OFF {
         if let Some(value) = json.get(field).filter(|value| !is_off(value)) {

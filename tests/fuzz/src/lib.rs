@@ -20,12 +20,21 @@ pub fn open(config: Option<&[u8]>, bytes: &[u8], conventions: &Conventions) {
         Some((format!("model.{module}.weight"), shape))
     });
     let base = Base::new(shapes.collect::<Vec<_>>());
-    let modules = file.modules().count();
+    let (modules, before) = (file.modules().count(), scales(&file));
     if file.resolve(&base).is_ok() {
         ask(&file);
+        assert_eq!(scales(&file), before);
     }
     // Whatever comes of it, no module is lost.
     assert_eq!(file.modules().count(), modules);
+}
+
+/// Rank and scale of every module; names say nothing here.
+fn scales(file: &AdapterFile<'_>) -> Vec<(usize, u32)> {
+    let outlines = file.modules().filter_map(|module| file.outline(module).ok());
+    let mut scales: Vec<_> = outlines.map(|o| (o.rank(), o.scale().to_bits())).collect();
+    scales.sort_unstable();
+    scales
 }
 
 fn ask(file: &AdapterFile<'_>) {
