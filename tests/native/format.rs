@@ -335,7 +335,7 @@ pub fn safetensors_with(tensors: &[Stored], metadata: &Value) -> Vec<u8> {
 }
 
 /// A file whose header is `header`, whatever that is.
-fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
+pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
     bytes.extend(data);

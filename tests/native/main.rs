@@ -13,13 +13,16 @@ mod trials;
 
 mod analysis;
 mod comparer;
+mod experts;
 mod format;
 mod gguf;
 mod gguf_lora;
+mod hostile;
 mod lycoris;
 mod on_cpu;
 mod on_gpu;
 mod refusals;
 mod refused;
+mod reports;
 mod shaders;
 mod vectors;
