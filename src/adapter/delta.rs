@@ -119,12 +119,15 @@ impl Delta {
             && shape[1..].iter().try_fold(1, |n: usize, &d| n.checked_mul(d)) == Some(inputs);
         let transposed = shape == [inputs, out];
         match (&self.layer, straight, transposed) {
-            (Layer::Expert(expert), ..) if shape == self.weight_shape() => {
-                match expert.transposed {
-                    true => Ok(Orientation::Transposed),
-                    false => Ok(Orientation::Straight),
-                }
+            (Layer::Expert(Expert { index, count, .. }), ..) if index >= count => {
+                Err(Error::argument("expert", format!("a number below {count}"), index))
             }
+            (Layer::Expert(Expert { transposed: true, .. }), ..)
+                if shape == self.weight_shape() =>
+            {
+                Ok(Orientation::Transposed)
+            }
+            (Layer::Expert(_), ..) if shape == self.weight_shape() => Ok(Orientation::Straight),
             (Layer::Embedding, _, true) => Ok(Orientation::Transposed),
             (Layer::Linear, true, true) if conv1d => Ok(Orientation::Transposed),
             (Layer::Linear | Layer::Conv { .. }, true, _) => Ok(Orientation::Straight),
@@ -198,9 +201,6 @@ fn merge_slice(
     }
     let [out, inputs] = first.method().shape();
     let slice = index * out * inputs;
-    if slice >= weight.len() {
-        return Err(Error::argument("expert", format!("an index of {:?}", weight.shape()), index));
-    }
     // Place of `[i, j]` of the deltas in the stored weight.
     let place = |i: usize, j: usize| match orientation {
         Orientation::Straight => slice + i * inputs + j,

@@ -104,7 +104,8 @@ impl Factors {
 /// One adapter file or folder: what it does to each part of the base.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Adapter {
-    /// Deltas by the module path of the base model, without prefix (`model.layers.0.mlp.up_proj`).
+    /// Deltas by the module path of the base model, without prefix (`model.layers.0.mlp.up_proj`);
+    /// those of experts by parameter and number (`model.layers.0.mlp.experts.down_proj.7`).
     pub deltas: BTreeMap<String, Delta>,
     /// Tensors that take the place of the base's, by full name (`classifier.weight`): PEFT's
     /// `modules_to_save`.

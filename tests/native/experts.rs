@@ -78,6 +78,9 @@ fn vector_v7_rows_of_a_lie_by_expert_and_columns_of_b_by_rank() {
     let all: Vec<_> = deltas.iter().map(|delta| (delta, 1.0)).collect();
     assert_eq!(merge(&parameter, &all, false).unwrap().to_f32(), [71.0, 222.0]);
     assert_eq!(deltas[1].merge(&parameter, 0.5, false).unwrap().to_f32(), [1.0, 112.0]);
+    let mut outside = deltas[0].clone();
+    outside.layer = Layer::Expert(Expert { index: 2, count: 2, transposed: false });
+    refused(outside.merge(&parameter, 1.0, false), "BadArgument", &["expert", "below 2"]);
     let other = Tensor::new(vec![3, 1, 1], Data::F32(vec![0.0; 3])).unwrap();
     refused(merge(&other, &all, false), "ShapeMismatch", &["[2, 1, 1]", "[3, 1, 1]"]);
 }
