@@ -1,9 +1,9 @@
 //! `adapter_config.json` (PEFT `tuners/{lora,loha,lokr}/config.py`): rank and scale of every
 //! module, and a refusal of everything that changes the mathematics and is not built here.
 
-use regex_lite::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::patterns::Patterns;
 use crate::adapter::Warning;
 use crate::format::experts::unwrapped;
 use crate::format::json::{Object, is_off, show};
@@ -196,36 +196,6 @@ impl Config {
 /// A rank: LoKr with whole factors never uses its size, so it may be larger than any factor's.
 fn rank(json: &Object, field: &str) -> Result<usize> {
     json.need_count(field, 1, 1_000_000_000)
-}
-
-/// `rank_pattern` or `alpha_pattern`: values by regular expression, in the order of the file.
-#[derive(Debug)]
-struct Patterns<T> {
-    list: Vec<(String, Regex, T)>,
-}
-
-impl<T: Copy> Patterns<T> {
-    fn parse(json: &Object, value: impl Fn(&str) -> Result<T>) -> Result<Self> {
-        let one = |key: &str| {
-            // PEFT `utils/other.py:get_pattern_key`, joined as there: a key may hold half a group.
-            let mut regex = RegexBuilder::new(&format!(r"(.*\.)?({key})$"));
-            // Ten bytes of counts may ask for megabytes, and a file may hold thousands of keys.
-            let regex = regex.size_limit(4096 + 256 * key.len()).build();
-            let regex =
-                regex.map_err(|e| json.bad(key, format!("a regular expression as key ({e})")))?;
-            Ok((key.to_owned(), regex, value(key)?))
-        };
-        Ok(Self { list: json.fields().map(|(key, _)| one(key)).collect::<Result<_>>()? })
-    }
-
-    /// The value of the first key that matches; a key that is the whole name counts too, since its
-    /// dots and brackets may mean something else as a regular expression.
-    fn get(&self, module: &str) -> Option<T> {
-        // Python's `re.match`: from the start of the name.
-        let hit = |regex: &Regex| regex.find(module).is_some_and(|found| found.start() == 0);
-        let matching = self.list.iter().find(|(_, regex, _)| hit(regex));
-        matching.or_else(|| self.list.iter().find(|(key, ..)| key == module)).map(|(.., v)| *v)
-    }
 }
 
 /// Whether a path is `end` or ends with it, behind a dot.

@@ -7,6 +7,7 @@
 //! and scale, and is cross-checked.
 
 mod config;
+mod patterns;
 
 pub(super) use config::Config;
 use config::Resolved;
