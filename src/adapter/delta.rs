@@ -1,5 +1,7 @@
 //! The change of one weight, and how it is merged into it.
 
+use std::collections::BTreeMap;
+
 use super::{Axis, Factors, Magnitude, Method, dora::gain};
 use crate::{Error, Result, tensor::Tensor};
 
@@ -16,6 +18,19 @@ pub enum Layer {
     },
     /// A table `[tokens, width]`: `dW` is `[width, tokens]` and is stored transposed.
     Embedding,
+    /// One matrix of a parameter that holds those of all experts.
+    Expert(Expert),
+}
+
+/// A place in a fused parameter (PEFT's `target_parameters`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expert {
+    /// Which expert.
+    pub index: usize,
+    /// How many experts the parameter holds.
+    pub count: usize,
+    /// Whether it is `[count, in, out]`; else `[count, out, in]`.
+    pub transposed: bool,
 }
 
 /// The change of one weight: `dW = scale * f(factors)`.
@@ -59,14 +74,26 @@ impl Delta {
         self.factors.method()
     }
 
-    /// Shape of the weight as the base usually stores it: `[out, in]`, `[out, in, kernel...]`, or
-    /// `[tokens, width]` of an embedding.
+    /// Full name of the base's tensor that a delta of this name changes: `name.weight`, or what stands
+    /// before the expert's number.
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> String {
+        match (&self.layer, name.rsplit_once('.')) {
+            (Layer::Expert(_), Some((parameter, _))) => parameter.to_owned(),
+            _ => format!("{name}.weight"),
+        }
+    }
+
+    /// Shape of the weight as the base usually stores it: `[out, in]`, `[out, in, kernel...]`,
+    /// `[tokens, width]` of an embedding, or that of the parameter of all experts.
     #[must_use]
     pub fn weight_shape(&self) -> Vec<usize> {
         let [out, inputs] = self.method().shape();
         match &self.layer {
             Layer::Linear => vec![out, inputs],
             Layer::Embedding => vec![inputs, out],
+            Layer::Expert(Expert { count, transposed: false, .. }) => vec![*count, out, inputs],
+            Layer::Expert(Expert { count, transposed: true, .. }) => vec![*count, inputs, out],
             Layer::Conv { kernel } => {
                 [&[out, inputs / self.kernel_size()], kernel.as_slice()].concat()
             }
@@ -92,6 +119,15 @@ impl Delta {
             && shape[1..].iter().try_fold(1, |n: usize, &d| n.checked_mul(d)) == Some(inputs);
         let transposed = shape == [inputs, out];
         match (&self.layer, straight, transposed) {
+            (Layer::Expert(Expert { index, count, .. }), ..) if index >= count => {
+                Err(Error::argument("expert", format!("a number below {count}"), index))
+            }
+            (Layer::Expert(Expert { transposed: true, .. }), ..)
+                if shape == self.weight_shape() =>
+            {
+                Ok(Orientation::Transposed)
+            }
+            (Layer::Expert(_), ..) if shape == self.weight_shape() => Ok(Orientation::Straight),
             (Layer::Embedding, _, true) => Ok(Orientation::Transposed),
             (Layer::Linear, true, true) if conv1d => Ok(Orientation::Transposed),
             (Layer::Linear | Layer::Conv { .. }, true, _) => Ok(Orientation::Straight),
@@ -130,9 +166,33 @@ impl Delta {
 }
 
 /// Merges several deltas into one weight. Each sees the base and itself alone, so their order does
-/// not matter; a sum that leaves the range of the dtype is an error.
+/// not matter; a sum that leaves the range of the dtype is an error. Deltas of several experts may
+/// come together.
 pub fn merge(weight: &Tensor, deltas: &[(&Delta, f64)], conv1d: bool) -> Result<Tensor> {
-    let Some((first, _)) = deltas.first() else { return Ok(weight.clone()) };
+    let mut merged = weight.clone();
+    let mut slices: BTreeMap<usize, Vec<(&Delta, f64)>> = BTreeMap::new();
+    for &(delta, strength) in deltas {
+        let index = match delta.layer {
+            Layer::Expert(expert) => expert.index,
+            _ => 0,
+        };
+        slices.entry(index).or_default().push((delta, strength));
+    }
+    for (index, deltas) in slices {
+        merge_slice(weight, &mut merged, index, &deltas, conv1d)?;
+    }
+    Ok(merged)
+}
+
+/// Merges deltas of one shape into the matrix at `index` of the weight.
+fn merge_slice(
+    weight: &Tensor,
+    merged: &mut Tensor,
+    index: usize,
+    deltas: &[(&Delta, f64)],
+    conv1d: bool,
+) -> Result<()> {
+    let Some((first, _)) = deltas.first() else { return Ok(()) };
     let orientation = first.orientation(weight.shape(), conv1d)?;
     for (delta, _) in deltas {
         if delta.orientation(weight.shape(), conv1d)? != orientation {
@@ -140,17 +200,17 @@ pub fn merge(weight: &Tensor, deltas: &[(&Delta, f64)], conv1d: bool) -> Result<
         }
     }
     let [out, inputs] = first.method().shape();
+    let slice = index * out * inputs;
     // Place of `[i, j]` of the deltas in the stored weight.
     let place = |i: usize, j: usize| match orientation {
-        Orientation::Straight => i * inputs + j,
-        Orientation::Transposed => j * out + i,
+        Orientation::Straight => slice + i * inputs + j,
+        Orientation::Transposed => slice + j * out + i,
     };
     let base = |i: usize, j: usize| f64::from(weight.at(place(i, j)));
     let runs = deltas
         .iter()
         .map(|&(delta, strength)| Run::new(delta, strength, base))
         .collect::<Result<Vec<_>>>()?;
-    let mut merged = weight.clone();
     let (mut sum, mut row) = (vec![0.0; inputs], vec![0.0; inputs]);
     for i in 0..out {
         sum.iter_mut().enumerate().for_each(|(j, v)| *v = base(i, j));
@@ -167,7 +227,7 @@ pub fn merge(weight: &Tensor, deltas: &[(&Delta, f64)], conv1d: bool) -> Result<
             }
         }
     }
-    Ok(merged)
+    Ok(())
 }
 
 /// One delta while it is merged.

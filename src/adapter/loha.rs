@@ -33,7 +33,7 @@ impl Loha {
     /// The Tucker form of a convolution: `hada_t1` with `hada_w1_b`, `hada_t2` with `hada_w2_b`,
     /// and the outer factors `[out, r]` (files store them transposed).
     pub fn tucker([first, second]: [Tucker; 2], w1_a: Matrix, w2_a: Matrix) -> Result<Self> {
-        let flat = Self::new(w1_a, first.flat(), w2_a, second.flat())?;
+        let flat = Self::new(w1_a, first.flat()?, w2_a, second.flat()?)?;
         Ok(Self { tucker: Some([first, second]), ..flat })
     }
 

@@ -135,7 +135,7 @@ impl Lokr {
     /// The Tucker form of a convolution: `lokr_t2` with `lokr_w2_b`, and `w2_a` `[ok, r]` (files
     /// store it transposed).
     pub fn tucker(w1: KronFactor, tucker: Tucker, w2_a: Matrix) -> Result<Self> {
-        let w2 = KronFactor::LowRank { a: w2_a, b: tucker.flat() };
+        let w2 = KronFactor::LowRank { a: w2_a, b: tucker.flat()? };
         Ok(Self { tucker: Some(tucker), ..Self::new(w1, w2)? })
     }
 

@@ -22,7 +22,7 @@ impl Lora {
 
     /// LoCon's Tucker form: `lora_mid` and `lora_down` in the place of `A`, `lora_up` `[out, r]`.
     pub fn tucker(tucker: Tucker, up: Matrix) -> Result<Self> {
-        Ok(Self { tucker: Some(tucker.clone()), ..Self::new(tucker.flat(), up)? })
+        Ok(Self { tucker: Some(tucker.clone()), ..Self::new(tucker.flat()?, up)? })
     }
 
     /// The Tucker form that `A` was made of.

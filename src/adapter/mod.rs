@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use combine::{MajoritySign, cat, combine, linear, ties};
 pub(crate) use combine::{check_alike, sum_of_biases};
-pub use delta::{Delta, Layer, Orientation, merge};
+pub use delta::{Delta, Expert, Layer, Orientation, merge};
 pub use dora::{Axis, Magnitude};
 pub use factorization::{Convention, factorize};
 pub use loha::Loha;
@@ -107,7 +107,8 @@ impl Factors {
 /// One adapter file or folder: what it does to each part of the base.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Adapter {
-    /// Deltas by the module path of the base model, without prefix (`model.layers.0.mlp.up_proj`).
+    /// Deltas by the module path of the base model, without prefix (`model.layers.0.mlp.up_proj`);
+    /// those of experts by parameter and number (`model.layers.0.mlp.experts.down_proj.7`).
     pub deltas: BTreeMap<String, Delta>,
     /// Tensors that take the place of the base's, by full name (`classifier.weight`): PEFT's
     /// `modules_to_save`.

@@ -2,7 +2,8 @@
 //! matrices (FedPara, proposition 3; LyCORIS `use_tucker`, PEFT `use_effective_conv2d`).
 
 use super::expect_not_empty;
-use crate::{Error, Result, tensor::Matrix};
+use crate::tensor::{Matrix, check_finite};
+use crate::{Error, Result};
 
 /// Two small tensors can claim a product that no memory holds; those of real layers have millions.
 const MAX_FLAT: usize = 1 << 26;
@@ -60,18 +61,20 @@ impl Tucker {
         vec![self.core.rows(), self.b.rows(), self.kernel]
     }
 
-    /// Core and matrix as one factor `[r, in * kernel]`, rounded to f32.
-    #[must_use]
-    pub fn flat(&self) -> Matrix {
+    /// Core and matrix as one factor `[r, in * kernel]`, rounded to f32; an error where a sum leaves
+    /// its range.
+    pub fn flat(&self) -> Result<Matrix> {
         let (s, columns) = (self.b.rows(), self.b.cols() * self.kernel);
         if self.core.is_hollow() {
-            return Matrix::hollow(self.core.rows(), columns);
+            return Ok(Matrix::hollow(self.core.rows(), columns));
         }
-        Matrix::from_fn(self.core.rows(), columns, |i, column| {
+        let flat = Matrix::from_fn(self.core.rows(), columns, |i, column| {
             let (q, k) = (column / self.kernel, column % self.kernel);
             let sum: f64 =
                 (0..s).map(|j| self.core.at(i, j * self.kernel + k) * self.b.at(j, q)).sum();
             sum as f32
-        })
+        });
+        check_finite("product of the core and the factor behind it", flat.data())?;
+        Ok(flat)
     }
 }

@@ -7,8 +7,8 @@ use std::ops::Range;
 use super::by_name::by_name;
 use super::group::{Fill, Group, Groups};
 use super::key::Role;
-use super::{Base, Conventions, Files, Outline, Tensors, lycoris, peft};
-use crate::adapter::{Adapter, Delta, Rows, Warning};
+use super::{Base, Conventions, Files, Outline, Tensors, experts, lycoris, peft};
+use crate::adapter::{Adapter, Delta, Expert, Rows, Warning};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -24,6 +24,8 @@ pub struct AdapterFile<'a> {
     groups: Groups,
     whole: Whole,
     warnings: Vec<Warning>,
+    /// Whether the base has told which parameters `target_parameters` means.
+    resolved: bool,
 }
 
 /// What gives ranks and scales.
@@ -77,7 +79,7 @@ impl<'a> AdapterFile<'a> {
                 got: "no adapter tensors".into(),
             });
         }
-        let mut file = Self { tensors, rules, groups, whole, warnings };
+        let mut file = Self { tensors, rules, groups, whole, warnings, resolved: false };
         let warnings = match &file.rules {
             Rules::Peft(config) => config.warnings(file.groups.modules.keys()),
             Rules::Lycoris(rules) => {
@@ -130,43 +132,74 @@ impl<'a> AdapterFile<'a> {
 
     /// Gives every module another name: that of the base model.
     pub fn rename(&mut self, mut name: impl FnMut(&str) -> Result<String>) -> Result<()> {
-        let mut modules = BTreeMap::new();
-        for (module, keys) in std::mem::take(&mut self.groups.modules) {
-            let new = name(&module)?;
-            if modules.insert(new.clone(), keys).is_some() {
-                return Err(Error::argument(
-                    "base",
-                    "a module of its own for each of the adapter",
-                    format!("{new} for {module} and for another"),
-                ));
+        self.rename_all(|module, expert| Ok(vec![(name(module)?, expert)]))
+    }
+
+    /// Gives every module other names, of which those of experts share its tensors.
+    fn rename_all(
+        &mut self,
+        mut names: impl FnMut(&str, Option<Expert>) -> Result<Vec<(String, Option<Expert>)>>,
+    ) -> Result<()> {
+        let mut groups = Groups::default();
+        for (module, keys) in &self.groups.modules {
+            for (new, expert) in names(module, self.groups.experts.get(module).copied())? {
+                groups.experts.extend(expert.map(|expert| (new.clone(), expert)));
+                if groups.modules.insert(new.clone(), keys.clone()).is_some() {
+                    return Err(Error::argument(
+                        "base",
+                        "a module of its own for each of the adapter",
+                        format!("{new} for {module} and for another"),
+                    ));
+                }
             }
         }
-        self.groups.modules = modules;
+        self.groups = groups;
         Ok(())
     }
 
     /// Gives the modules the names of the base model, and compares their shapes with its weights.
-    /// One module that does not fit is an error for all: the file was made for another model.
+    /// One module that does not fit is an error for all: the file was made for another model. Factors
+    /// of a fused parameter become one module for each expert, `module.parameter.index`.
     pub fn resolve(&mut self, base: &Base) -> Result<()> {
         let total = self.groups.modules.len();
-        let mut names = BTreeMap::new();
-        let mut example = None;
+        let (mut names, mut example) = (BTreeMap::new(), None);
+        let mut places = match &self.rules {
+            Rules::Peft(config) if !self.resolved => {
+                experts::place(&self.groups, &self.tensors, config, base)
+            }
+            _ => BTreeMap::new(),
+        };
         for module in self.groups.modules.keys() {
-            let fits = base.module(module).and_then(|name| {
-                let shape = base.shape(&format!("{name}.weight")).unwrap_or(&[]);
-                let group = self.group(module, Fill::Shapes);
+            if let Some(place) = places.remove(module) {
+                match place {
+                    Ok(place) => drop(names.insert(module.clone(), place.experts().collect())),
+                    Err(error) => drop(example.get_or_insert(format!("{module}: {error}"))),
+                }
+                continue;
+            }
+            let group = self.group(module, Fill::Shapes);
+            let name = match group.expert {
+                Some(_) => Ok(module.clone()),
+                None => base.module(module),
+            };
+            let fits = name.and_then(|name| {
                 let (factors, layer) = group.factors()?;
                 let delta = Delta { layer, ..Delta::new(factors, 1, 1.0, 1.0) };
+                let shape = base.shape(&delta.tensor(&name)).unwrap_or(&[]);
                 delta.orientation(shape, base.conv1d()).map(|_| name)
             });
             match fits {
-                Ok(name) => drop(names.insert(module.clone(), name)),
+                Ok(name) => drop(names.insert(module.clone(), vec![(name, group.expert)])),
                 Err(error) => drop(example.get_or_insert(format!("{module}: {error}"))),
             }
         }
         match example {
             Some(example) => Err(Error::BaseMismatch { matched: names.len(), total, example }),
-            None => self.rename(|module| Ok(names.remove(module).unwrap_or_default())),
+            None => {
+                self.rename_all(|module, _| Ok(names.remove(module).unwrap_or_default()))?;
+                self.resolved = true;
+                Ok(())
+            }
         }
     }
 
@@ -195,7 +228,9 @@ impl<'a> AdapterFile<'a> {
         let group = self.find(module, Fill::Shapes)?;
         let entries = group.keys.values().filter(|key| key.role != Role::Alpha);
         let entries = entries.filter_map(|key| self.tensors.header().entry(&key.name));
-        let parameters = entries.clone().map(|entry| entry.shape.iter().product::<usize>()).sum();
+        let parameters: usize =
+            entries.clone().map(|entry| entry.shape.iter().product::<usize>()).sum();
+        let parameters = parameters / group.expert.map_or(1, |expert| expert.count);
         let mut dtypes = entries.map(|entry| entry.dtype);
         let first = dtypes.next().unwrap_or("F32");
         let dtype = if dtypes.all(|dtype| dtype == first) { first } else { "mixed" };
@@ -244,13 +279,31 @@ impl<'a> AdapterFile<'a> {
         if !self.groups.modules.contains_key(module) {
             return Err(Error::argument("module", "the name of a module of this adapter", module));
         }
+        if let Some(parameter) = self.unresolved(module) {
+            return Err(Error::Unsupported {
+                what: format!("module {module} without its base"),
+                got: format!("factors of the experts of {parameter} (target_parameters)"),
+                supported: "with the base, whose shapes tell the experts apart".into(),
+            });
+        }
         Ok(self.group(module, fill))
+    }
+
+    /// A parameter that the factors may belong to, as long as no base has told.
+    fn unresolved(&self, module: &str) -> Option<&str> {
+        match &self.rules {
+            Rules::Peft(config) if !self.resolved => {
+                config.parameters(experts::unwrapped(module)).next()
+            }
+            _ => None,
+        }
     }
 
     fn group<'b>(&'b self, module: &'b str, fill: Fill) -> Group<'b> {
         static NONE: BTreeMap<Role, super::key::Key> = BTreeMap::new();
         let keys = self.groups.modules.get(module).unwrap_or(&NONE);
-        Group { module, keys, tensors: &self.tensors, fill }
+        let expert = self.groups.experts.get(module).copied();
+        Group { module, keys, tensors: &self.tensors, expert, fill }
     }
 }
 

@@ -38,6 +38,10 @@ const DOTTED_PREFIXES: [&str; 9] = [
 /// Models of transformers that keep Linear weights as `[in, out]` (`Conv1D`).
 const CONV1D_MODELS: [&str; 4] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
 
+/// Models of transformers whose fused experts are `[experts, in, out]` (`is_transposed`), whatever
+/// the version of PEFT.
+const TRANSPOSED_EXPERTS: [&str; 3] = ["gpt_oss", "llama4", "llama4_text"];
+
 /// Names and shapes of a base model, and what its config says.
 #[derive(Debug, Clone, Default)]
 pub struct Base {
@@ -119,6 +123,13 @@ impl Base {
         Ok(gguf::lora::Base { architecture, heads, tie_word_embeddings: tied })
     }
 
+    /// Whether fused experts are stored as `[experts, in, out]`, where the model is known for it. Only
+    /// square ones need to ask.
+    pub(super) fn transposed_experts(&self) -> Option<bool> {
+        let kind = self.model_type.as_deref()?;
+        TRANSPOSED_EXPERTS.contains(&kind).then_some(true)
+    }
+
     /// `tie_word_embeddings` of the config, where it says.
     #[must_use]
     pub fn tie_word_embeddings(&self) -> Option<bool> {
@@ -150,7 +161,12 @@ impl Base {
     /// The module of the base that an adapter's name means: the same name, else the only one that
     /// fits behind known prefixes, else the only one of which either is the end of the other.
     pub fn module(&self, name: &str) -> Result<String> {
-        let exact = |name: &str| self.shapes.contains_key(&format!("{name}.weight"));
+        self.find(name, "weight")
+    }
+
+    /// The same for a module with another parameter than a weight.
+    pub(super) fn find(&self, name: &str, parameter: &str) -> Result<String> {
+        let exact = |name: &str| self.shapes.contains_key(&format!("{name}.{parameter}"));
         if exact(name) {
             return Ok(name.to_owned());
         }
@@ -158,7 +174,8 @@ impl Base {
         if exact(bare) {
             return Ok(bare.to_owned());
         }
-        let modules = || self.shapes.keys().filter_map(|name| name.strip_suffix(".weight"));
+        let suffix = format!(".{parameter}");
+        let modules = || self.shapes.keys().filter_map(|name| name.strip_suffix(&suffix));
         let dotted: Vec<&str> = if bare.contains('.') {
             modules().filter(|m| is_end(m, bare, '.') || is_end(bare, m, '.')).collect()
         } else {
@@ -166,6 +183,9 @@ impl Base {
         };
         if !dotted.is_empty() {
             return only(name, dotted);
+        }
+        if parameter != "weight" {
+            return only(name, Vec::new());
         }
         let bare = strip(name, &FLAT_PREFIXES);
         if let Some(modules) = self.flat.get(bare) {

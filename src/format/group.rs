@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Tensors;
-use super::key::{Key, Role};
+use super::experts::unwrapped;
+use super::key::{self, Key, Role};
 use super::module::{at, check_size, factor, kernel_factor, split_shape};
-use crate::adapter::{Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Tucker};
+use super::numbers::from_le_bytes;
+use crate::adapter::{Expert, Factors, KronFactor, KronOrder, Layer, Loha, Lokr, Lora, Tucker};
 use crate::tensor::{Matrix, Tensor};
 use crate::{Error, Result};
 
@@ -15,6 +17,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Groups {
     pub(super) modules: BTreeMap<String, BTreeMap<Role, Key>>,
+    /// Which modules are experts of a fused parameter: they share their tensors.
+    pub(super) experts: BTreeMap<String, Expert>,
 }
 
 impl Groups {
@@ -54,10 +58,22 @@ pub(super) struct Group<'a> {
     pub(super) module: &'a str,
     pub(super) keys: &'a BTreeMap<Role, Key>,
     pub(super) tensors: &'a Tensors<'a>,
+    pub(super) expert: Option<Expert>,
     pub(super) fill: Fill,
 }
 
 impl Group<'_> {
+    /// The module by the file's own name, which settings of the file speak of: [`Group::module`] may
+    /// be the base's.
+    pub(super) fn own_name(&self) -> String {
+        let own =
+            self.keys.values().next().map_or_else(String::new, |key| key::module(&key.stem).0);
+        match self.module.rsplit('.').nth(1).filter(|_| self.expert.is_some()) {
+            Some(parameter) => format!("{}.{parameter}", unwrapped(&own)),
+            None => own,
+        }
+    }
+
     pub(super) fn has(&self, role: Role) -> bool {
         self.keys.contains_key(&role)
     }
@@ -115,6 +131,12 @@ impl Group<'_> {
             check_size(self.module, &[b.rows(), a.cols()])?;
             let lora = Lora::new(a, b).map_err(|e| self.at(e))?;
             return Ok((Factors::Lora(lora), Layer::Embedding));
+        }
+        if let Some(expert) = self.expert {
+            let (a, b) = (self.slice(Role::LoraA, expert)?, self.slice(Role::LoraB, expert)?);
+            check_size(self.module, &[b.rows(), a.cols()])?;
+            let lora = Lora::new(a, b).map_err(|e| self.at(e))?;
+            return Ok((Factors::Lora(lora), Layer::Expert(expert)));
         }
         let (a, kernel) = self.kernel_matrix(Role::LoraA)?;
         let (b, ones) = self.kernel_matrix(Role::LoraB)?;
@@ -201,6 +223,31 @@ impl Group<'_> {
             Fill::Numbers => kernel_factor(name, &self.tensors.get(name)?),
             Fill::Shapes => self.hollow(name),
         }
+    }
+
+    /// What of a fused factor belongs to an expert. Its shape was compared with the base's.
+    fn slice(&self, role: Role, expert: Expert) -> Result<Matrix> {
+        let name = self.name(role)?;
+        let [rows, cols] = self.hollow(name)?.0.shape();
+        let shape = match role {
+            Role::LoraA => [rows / expert.count, cols],
+            _ => [rows, cols / expert.count],
+        };
+        if self.fill == Fill::Shapes {
+            return Ok(Matrix::hollow(shape[0], shape[1]));
+        }
+        let len = shape[0] * shape[1];
+        // Rows of `lora_A` are expert behind expert; of the columns of `lora_B` the expert changes
+        // fastest.
+        let place = |i: usize| match role {
+            Role::LoraA => expert.index * len + i,
+            _ => i * expert.count + expert.index,
+        };
+        let (dtype, bytes) = (self.tensors.float(name)?.1, self.tensors.bytes(name)?);
+        let size = bytes.len().checked_div(rows * cols).unwrap_or(0);
+        let own = (0..len).flat_map(|i| &bytes[place(i) * size..][..size]).copied();
+        let own = from_le_bytes(dtype, &own.collect::<Vec<u8>>());
+        factor(name, &Tensor::new(shape.to_vec(), own)?)
     }
 
     fn hollow(&self, name: &str) -> Result<(Matrix, Vec<usize>)> {

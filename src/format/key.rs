@@ -158,12 +158,17 @@ impl Key {
 
 /// Takes a tensor name apart; the error is the reason why this crate cannot use the tensor.
 pub(super) fn parse(name: &str) -> Result<Key, String> {
+    parse_role(name, |_| true)
+}
+
+/// The same, for some of the roles: a name may hold thousands of alphas, one of which is one.
+fn parse_role(name: &str, allowed: fn(Role) -> bool) -> Result<Key, String> {
     let segments: Vec<&str> = name.split('.').collect();
     // Behind the role: `.weight` (LoRA) and, in files that were not saved by PEFT itself, the name
     // of the adapter. A module path cannot end in either, so at most the last three count.
     let role_at = |back: usize| -> Option<(usize, Role)> {
         let at = segments.len().checked_sub(back)?;
-        Some((at, Role::parse(segments.get(at)?)?))
+        Some((at, Role::parse(segments.get(at)?).filter(|role| allowed(*role))?))
     };
     let last = segments.last().copied();
     let is_bias = last == Some("bias");
@@ -181,7 +186,7 @@ pub(super) fn parse(name: &str) -> Result<Key, String> {
     let mut stem = segments[..at].join(".");
     if role == Role::Alpha {
         // Old diffusers files hang the alpha on a factor, or on the module of an `X_lora`.
-        stem = match parse(&stem) {
+        stem = match parse_role(&stem, |role| role != Role::Alpha) {
             Ok(factor) => factor.stem,
             Err(_) => without_lora(&stem),
         };

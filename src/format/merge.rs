@@ -61,7 +61,7 @@ impl Merge {
             }
             let mut add = |name: String, part| changes.entry(name).or_default().push((index, part));
             for (module, delta) in &adapter.deltas {
-                add(format!("{module}.weight"), Part::Delta(module.clone()));
+                add(delta.tensor(module), Part::Delta(module.clone()));
                 if delta.bias.is_some() {
                     add(format!("{module}.bias"), Part::Bias(module.clone()));
                 }

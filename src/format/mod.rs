@@ -11,6 +11,7 @@ mod by_name;
 mod checkpoint;
 mod config;
 mod conventions;
+mod experts;
 mod family;
 mod files;
 pub mod gguf;

@@ -66,6 +66,9 @@ pub(crate) fn at(module: &str, error: Error) -> Error {
         Error::ShapeMismatch { what, expected, got } => {
             Error::ShapeMismatch { what: format!("module {module}: {what}"), expected, got }
         }
+        Error::NotFinite { what, index, value } => {
+            Error::NotFinite { what: format!("module {module}: {what}"), index, value }
+        }
         other => other,
     }
 }

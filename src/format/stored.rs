@@ -22,7 +22,7 @@ pub(super) struct LoraNames {
 pub(super) fn kernel(delta: &Delta) -> &[usize] {
     match &delta.layer {
         Layer::Conv { kernel } => kernel,
-        Layer::Linear | Layer::Embedding => &[],
+        Layer::Linear | Layer::Embedding | Layer::Expert(_) => &[],
     }
 }
 

@@ -40,7 +40,7 @@ export interface AdapterModule {
   rankBound: number
   /** How the factors are stored: `F32`, `F16`, `BF16` or `mixed`. */
   dtype: string
-  layer: 'linear' | 'embedding' | 'conv'
+  layer: 'linear' | 'embedding' | 'conv' | 'expert'
   /** Lengths of a convolution's kernel, where the factors tell them. */
   kernel: number[]
   /** Whether a DoRA magnitude comes with the factors. */

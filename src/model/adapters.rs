@@ -39,6 +39,7 @@ fn check_runs(adapter: &Adapter) -> Result<()> {
             Delta { layer: Layer::Linear, .. } => {}
             Delta { layer: Layer::Embedding, .. } => return refuse("an embedding", module),
             Delta { layer: Layer::Conv { .. }, .. } => return refuse("a convolution", module),
+            Delta { layer: Layer::Expert(_), .. } => return refuse("an expert", module),
         }
     }
     Ok(())

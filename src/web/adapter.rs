@@ -333,6 +333,7 @@ fn outline(name: &str, outline: &Outline) -> JsResult<JsValue> {
     let (layer, kernel): (_, &[usize]) = match outline.layer() {
         Layer::Linear => ("linear", &[]),
         Layer::Embedding => ("embedding", &[]),
+        Layer::Expert(_) => ("expert", &[]),
         Layer::Conv { kernel } => ("conv", kernel),
     };
     let tensors = outline.tensors().into_iter();

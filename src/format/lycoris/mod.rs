@@ -6,6 +6,8 @@
 
 mod write;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 pub use write::{Options, write};
 
@@ -71,13 +73,13 @@ impl Rules {
         let stored = alpha(group)?;
         let (rank, alpha, scale) = match (rank, stored) {
             (Some(rank), Some(alpha)) => (rank, alpha, alpha / rank as f64),
-            (Some(rank), None) => self.without_alpha(group.module, rank),
+            (Some(rank), None) => self.without_alpha(group, rank),
             // Both factors of a LoKr are whole: LyCORIS forces a scale of 1 and stores an alpha that
             // may be anything (1e10 is common).
             (None, stored) => self.whole(stored),
         };
-        let scale = finite(group, scale)?;
-        let mut delta = Delta::new(factors, rank, alpha as f32, scale);
+        let scale = finite(group, "alpha / rank", scale)?;
+        let mut delta = Delta::new(factors, rank, finite(group, "alpha", alpha)?, scale);
         delta.layer = layer;
         delta.magnitude = self.magnitude(group, &delta)?;
         let used = delta.method().tensors().len()
@@ -88,8 +90,8 @@ impl Rules {
     }
 
     /// Rank, alpha and scale of factors without an alpha.
-    fn without_alpha(&self, module: &str, rank: usize) -> (usize, f64, f64) {
-        let noted = self.diffusers.as_ref().and_then(|d| d.alpha(module));
+    fn without_alpha(&self, group: &Group<'_>, rank: usize) -> (usize, f64, f64) {
+        let noted = self.diffusers.as_ref().and_then(|d| d.alpha(&group.own_name()));
         match noted {
             Some((alpha, rslora)) => {
                 let by = if rslora { (rank as f64).sqrt() } else { rank as f64 };
@@ -144,8 +146,10 @@ impl Rules {
     /// A list, and a layer with one output or input, may be either.
     fn axis(&self, shape: &[usize], out: usize, channels: usize) -> Reading {
         let len: usize = shape.iter().product();
-        let fits_out = len == out && (shape.len() == 1 || shape[0] == out);
-        let fits_in = len == channels && (shape.len() == 1 || shape[1] == channels);
+        // A number without dimensions is a list of one.
+        let at = |axis: usize| shape.get(axis).copied().filter(|_| shape.len() > 1).unwrap_or(len);
+        let fits_out = len == out && at(0) == out;
+        let fits_in = len == channels && at(1) == channels;
         match (fits_out, fits_in) {
             (true, false) => Reading::One(Axis::Out),
             (false, true) => Reading::One(Axis::In),
@@ -189,7 +193,10 @@ impl Rules {
         Ok(match guess {
             Guess::NoAlpha => {
                 let known = self.conventions.alpha.is_some()
-                    || self.diffusers.as_ref().is_some_and(|d| d.alpha(group.module).is_some());
+                    || self
+                        .diffusers
+                        .as_ref()
+                        .is_some_and(|d| d.alpha(&group.own_name()).is_some());
                 !group.has(Role::Alpha) && !whole && !known
             }
             Guess::WholeLokr => {
@@ -267,15 +274,15 @@ fn alpha(group: &Group<'_>) -> Result<Option<f64>> {
     }
 }
 
-fn finite(group: &Group<'_>, scale: f64) -> Result<f32> {
-    let narrow = scale as f32;
+fn finite(group: &Group<'_>, what: &str, number: f64) -> Result<f32> {
+    let narrow = number as f32;
     if narrow.is_finite() {
         return Ok(narrow);
     }
     Err(Error::NotFinite {
-        what: format!("alpha / rank of module {}", group.module),
+        what: format!("{what} of module {}", group.module),
         index: 0,
-        value: scale.to_string(),
+        value: number.to_string(),
     })
 }
 
@@ -315,7 +322,7 @@ fn format(tensors: &Tensors<'_>) -> &'static str {
 /// `unet.lora_alpha`, `unet.alpha_pattern`.
 #[derive(Debug)]
 struct Diffusers {
-    components: Vec<(String, Settings)>,
+    components: BTreeMap<String, Settings>,
 }
 
 #[derive(Debug, Default)]
@@ -334,15 +341,10 @@ impl Diffusers {
             got: super::look::short(got, 60),
         };
         let object = parse_object(text).ok_or_else(|| bad(text))?;
-        let mut components: Vec<(String, Settings)> = Vec::new();
+        let mut components: BTreeMap<String, Settings> = BTreeMap::new();
         for (key, value) in &object {
             let Some((component, field)) = key.split_once('.') else { continue };
-            let found = components.iter().position(|(name, _)| name == component);
-            let at = found.unwrap_or_else(|| {
-                components.push((component.to_owned(), Settings::default()));
-                components.len() - 1
-            });
-            let Some((_, settings)) = components.get_mut(at) else { continue };
+            let settings = components.entry(component.to_owned()).or_default();
             match (field, value) {
                 ("lora_alpha", value) => settings.alpha = value.as_f64(),
                 ("use_rslora", value) => settings.rslora = value.as_bool().unwrap_or(false),
@@ -358,9 +360,8 @@ impl Diffusers {
 
     /// Alpha of a module, and whether it is divided by the root of the rank.
     fn alpha(&self, module: &str) -> Option<(f64, bool)> {
-        let (path, settings) = self.components.iter().find_map(|(name, settings)| {
-            Some((module.strip_prefix(name)?.strip_prefix('.')?, settings))
-        })?;
+        let (component, path) = module.split_once('.')?;
+        let settings = self.components.get(component)?;
         let ends = |end: &str| {
             path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };

@@ -82,6 +82,9 @@ fn module_tensors(
     if delta.layer == Layer::Embedding {
         return Err(refuse(module, "an embedding", "Linear and convolutions"));
     }
+    if let Layer::Expert(_) = delta.layer {
+        return Err(refuse(module, "an expert of a fused parameter", "weights of their own"));
+    }
     if delta.bias.is_some() {
         return Err(refuse(module, "lora_bias", "factors without a bias"));
     }

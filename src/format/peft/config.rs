@@ -1,10 +1,11 @@
 //! `adapter_config.json` (PEFT `tuners/{lora,loha,lokr}/config.py`): rank and scale of every
 //! module, and a refusal of everything that changes the mathematics and is not built here.
 
-use regex_lite::Regex;
 use serde_json::Value;
 
+use super::patterns::Patterns;
 use crate::adapter::Warning;
+use crate::format::experts::unwrapped;
 use crate::format::json::{Object, is_off, show};
 use crate::{Error, Result};
 
@@ -35,7 +36,7 @@ impl PeftType {
 /// What a module's scale is made of.
 pub(in crate::format) struct Resolved {
     /// `r` after `rank_pattern`.
-    pub(super) rank: usize,
+    pub(in crate::format) rank: usize,
     /// `alpha` after `alpha_pattern`.
     pub(super) alpha: f64,
     /// `alpha / r`, or `alpha / sqrt(r)` with rslora.
@@ -64,6 +65,7 @@ pub(in crate::format) struct Config {
     ranks: Patterns<usize>,
     alphas: Patterns<f64>,
     targets: Vec<String>,
+    target_parameters: Vec<String>,
     unknown: Vec<String>,
 }
 
@@ -99,6 +101,7 @@ impl Config {
                 alphas.number(key)?.ok_or_else(|| alphas.bad(key, "a number"))
             })?,
             targets: names(&json, "target_modules")?,
+            target_parameters: names(&json, "target_parameters")?,
             unknown: unknown(&json, peft_type),
         })
     }
@@ -111,6 +114,18 @@ impl Config {
         let alpha = self.alphas.get(module).unwrap_or(self.alpha);
         let by = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
         Resolved { rank, alpha, scale: alpha / by }
+    }
+
+    /// The parameters of a module that `target_parameters` may mean: those whose path ends like an
+    /// entry.
+    pub(in crate::format) fn parameters<'a>(
+        &'a self,
+        module: &str,
+    ) -> impl Iterator<Item = &'a str> {
+        self.target_parameters.iter().filter_map(move |target| match target.rsplit_once('.') {
+            None => Some(target.as_str()),
+            Some((end, parameter)) => ends_path(module, end).then_some(parameter),
+        })
     }
 
     /// Whether rows of an embedding table were trained.
@@ -149,12 +164,19 @@ impl Config {
         &self,
         modules: impl Iterator<Item = &'a String> + Clone,
     ) -> Vec<Warning> {
-        let lost = self.targets.iter().filter(|t| !modules.clone().any(|m| ends_path(m, t)));
-        let lost = lost.map(|target| Warning {
+        let targets = self.targets.iter().map(|target| ("target_modules", target, target.as_str()));
+        // A parameter without a path says nothing about modules.
+        let parameters = self
+            .target_parameters
+            .iter()
+            .filter_map(|target| Some(("target_parameters", target, target.rsplit_once('.')?.0)));
+        let has = |end: &str| modules.clone().any(|m| ends_path(unwrapped(m), end));
+        let lost = targets.chain(parameters).filter(|(.., end)| !has(end));
+        let lost = lost.map(|(field, target, _)| Warning {
             code: "TargetWithoutTensors",
             module: String::new(),
             message: format!(
-                "{}: target_modules names {target:?}, but no tensor belongs to it",
+                "{}: {field} names {target:?}, but no tensor belongs to it",
                 self.file
             ),
         });
@@ -174,34 +196,6 @@ impl Config {
 /// A rank: LoKr with whole factors never uses its size, so it may be larger than any factor's.
 fn rank(json: &Object, field: &str) -> Result<usize> {
     json.need_count(field, 1, 1_000_000_000)
-}
-
-/// `rank_pattern` or `alpha_pattern`: values by regular expression, in the order of the file.
-#[derive(Debug)]
-struct Patterns<T> {
-    list: Vec<(String, Regex, T)>,
-}
-
-impl<T: Copy> Patterns<T> {
-    fn parse(json: &Object, value: impl Fn(&str) -> Result<T>) -> Result<Self> {
-        let one = |key: &str| {
-            // PEFT `utils/other.py:get_pattern_key`, joined as there: a key may hold half a group.
-            let regex = Regex::new(&format!(r"(.*\.)?({key})$"));
-            let regex =
-                regex.map_err(|e| json.bad(key, format!("a regular expression as key ({e})")))?;
-            Ok((key.to_owned(), regex, value(key)?))
-        };
-        Ok(Self { list: json.fields().map(|(key, _)| one(key)).collect::<Result<_>>()? })
-    }
-
-    /// The value of the first key that matches; a key that is the whole name counts too, since its
-    /// dots and brackets may mean something else as a regular expression.
-    fn get(&self, module: &str) -> Option<T> {
-        // Python's `re.match`: from the start of the name.
-        let hit = |regex: &Regex| regex.find(module).is_some_and(|found| found.start() == 0);
-        let matching = self.list.iter().find(|(_, regex, _)| hit(regex));
-        matching.or_else(|| self.list.iter().find(|(key, ..)| key == module)).map(|(.., v)| *v)
-    }
 }
 
 /// Whether a path is `end` or ends with it, behind a dot.
@@ -272,7 +266,7 @@ fn unsupported(file: &str, field: &str, got: impl ToString, supported: &str) -> 
 
 /// Refuses by name what changes the mathematics and is not built here.
 fn refuse(json: &Object) -> Result<()> {
-    const OFF: [&str; 9] = [
+    const OFF: [&str; 8] = [
         "alora_invocation_tokens",
         "arrow_config",
         "use_bdlora",
@@ -281,7 +275,6 @@ fn refuse(json: &Object) -> Result<()> {
         "monteclora_config",
         "velora_config",
         "layer_replication",
-        "target_parameters",
     ];
     for field in OFF {
         if let Some(value) = json.get(field).filter(|value| !is_off(value)) {

@@ -7,6 +7,7 @@
 //! and scale, and is cross-checked.
 
 mod config;
+mod patterns;
 mod write;
 
 pub use write::{Options, write};
@@ -137,7 +138,7 @@ fn place(
 pub(super) fn delta(group: &Group<'_>, config: &Config) -> Result<Delta> {
     let (factors, layer) = group.factors()?;
     let factors = peft_order(factors, &layer)?;
-    let Resolved { rank, alpha, scale } = config.resolve(group.module);
+    let Resolved { rank, alpha, scale } = config.resolve(&group.own_name());
     check_rank(group, config, factors.method().rank(), rank)?;
     let mut delta = Delta::new(factors, rank, alpha as f32, scale as f32);
     delta.layer = layer;

@@ -111,6 +111,9 @@ fn check(module: &str, delta: &Delta) -> Result<()> {
             supported: supported.to_owned(),
         })
     };
+    if let Layer::Expert(_) = delta.layer {
+        return refuse("an expert of a fused parameter".into(), "weights of their own");
+    }
     let (name, kernel) = (delta.factors.name(), kernel(delta));
     let lora = matches!(delta.factors, Factors::Lora(_));
     if let Some(magnitude) = &delta.magnitude {
