@@ -1,6 +1,6 @@
 import type { Bytes } from './bytes.js'
 import { call } from './errors.js'
-import type { CoreFile } from './lokahi_tools.js'
+import type { CoreFile } from './lokahi.js'
 
 /** Most headers are shorter. */
 const FIRST = 1 << 16

@@ -2,7 +2,7 @@ import type { Conventions } from './adapter.js'
 import { readParts, type Bytes } from './bytes.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
-import type { CoreAdapter, CoreAdapterData, CoreFile } from './lokahi_tools.js'
+import type { CoreAdapter, CoreAdapterData, CoreFile } from './lokahi.js'
 import { readWhole, type LoadOptions } from './source.js'
 
 /** What an adapter is opened from. */

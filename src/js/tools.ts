@@ -4,7 +4,8 @@ import { breather } from './breathe.js'
 import { loadTools } from './engine.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
-import type { CoreAdapterData, CoreMerge, Written } from './lokahi_tools.js'
+import type { CoreAdapter, CoreAdapterData, CoreMerge, Written } from './lokahi_tools.js'
+import type { Opened } from './opened.js'
 import type { LoadOptions } from './source.js'
 
 /** Files by name. */
@@ -36,12 +37,17 @@ export async function save(
   options: SaveOptions = {},
 ): Promise<Saved> {
   if (options.base) await adapter.resolve(options.base)
-  const data = await (await adapter.inTools()).data(options)
+  const data = await dataOf(await adapter.inTools(), options)
   try {
     return write(data, format, options)
   } finally {
     data.free()
   }
+}
+
+/** All numbers, in the wasm of the tools, which knows to write them. */
+async function dataOf(inTools: Opened, options: LoadOptions): Promise<CoreAdapterData> {
+  return (await inTools.data(options)) as CoreAdapterData
 }
 
 function write(data: CoreAdapterData, format: Format, options: SaveOptions): Saved {
@@ -108,13 +114,17 @@ export async function resize(
     const modules: ResizedModule[] = []
     const breathe = breather()
     for (const { name } of adapter.modules) {
-      const lost = await opened.withModule(name, (core) => resizing.add(name, core), signal)
+      const lost = await opened.withModule(
+        name,
+        (core) => resizing.add(name, core as CoreAdapter),
+        signal,
+      )
       modules.push({ name, ...lost })
       options.onModule?.(modules.length, adapter.modules.length)
       await breathe()
       signal?.throwIfAborted()
     }
-    const whole = adapter.whole.length > 0 ? await opened.data({ signal }) : undefined
+    const whole = adapter.whole.length > 0 ? await dataOf(opened, { signal }) : undefined
     const data = resizing.finish(whole)
     try {
       const format = options.format ?? (adapter.format === 'PEFT' ? 'peft' : 'lycoris')
@@ -149,7 +159,7 @@ export async function combine(
   try {
     for (const { adapter, weight } of adapters) {
       if (options.base) await adapter.resolve(options.base)
-      const data = await (await adapter.inTools()).data(options)
+      const data = await dataOf(await adapter.inTools(), options)
       combining.add(data, weight)
       data.free()
     }
@@ -194,7 +204,7 @@ export async function merge(
   try {
     for (const { adapter, strength = 1 } of adapters) {
       await adapter.resolve(base)
-      const data = await (await adapter.inTools()).data(options)
+      const data = await dataOf(await adapter.inTools(), options)
       call(() => merging.add(data, strength))
       data.free()
     }
