@@ -4,6 +4,7 @@
 mod adapter;
 mod device;
 mod file;
+mod gguf;
 mod model;
 mod tools;
 
