@@ -73,13 +73,17 @@ export function tokenizerOfGguf(file: string, metadata: Metadata): TokenizerPart
   if (types.length !== 0 && types.length !== tokens.length) {
     throw bad('tokenizer.ggml.token_type', `${tokens.length} types`, types.length)
   }
-  const strange = merges.find((merge) => !/^[^ ]+ [^ ]+$/.test(merge))
-  if (strange !== undefined) {
-    throw bad('tokenizer.ggml.merges', 'two tokens with a space between them', `"${strange}"`)
+  for (const merge of merges) {
+    const space = merge.indexOf(' ')
+    if (space < 1 || space === merge.length - 1 || space !== merge.lastIndexOf(' ')) {
+      throw bad('tokenizer.ggml.merges', 'two tokens with a space between them', `"${merge}"`)
+    }
   }
-  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]))
-  const twice = tokens.find((token, id) => vocab[token] !== id)
-  if (twice !== undefined) throw bad('tokenizer.ggml.tokens', 'each token once', `"${twice}" twice`)
+  const vocab: Record<string, number> = Object.create(null)
+  for (const [id, token] of tokens.entries()) {
+    if (token in vocab) throw bad('tokenizer.ggml.tokens', 'each token once', `"${token}" twice`)
+    vocab[token] = id
+  }
 
   const special = (kind: string) => {
     const key = `tokenizer.ggml.${kind}_token_id`

@@ -1,6 +1,11 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers'
 
-import { renderChat, type ChatMessage, type ChatTemplate, type ChatTemplateOptions } from './chat.js'
+import {
+  renderChat,
+  type ChatMessage,
+  type ChatTemplate,
+  type ChatTemplateOptions,
+} from './chat.js'
 import { Detokenizer } from './detokenizer.js'
 import { LokahiError, call } from './errors.js'
 import { readGgufHeader } from './gguf-header.js'

@@ -30,13 +30,14 @@ const made = (tokenizer, files = {}) =>
 
 const smollm = await made(JSON.parse(text), { 'chat_template.jinja': template })
 
-/** Metadata as in the GGUF file of SmolLM2, changed. */
-function metadata(changes = {}) {
-  const { model, added_tokens } = JSON.parse(text)
+const values = smollmMetadata(JSON.parse(text))
+
+/** Metadata as in the GGUF file of SmolLM2. */
+function smollmMetadata({ model, added_tokens }) {
   const tokens = Object.keys(model.vocab).sort((a, b) => model.vocab[a] - model.vocab[b])
   const types = new Uint32Array(tokens.length).fill(1)
   for (const { id } of added_tokens) types[id] = 3
-  const values = {
+  return {
     'tokenizer.ggml.model': 'gpt2',
     'tokenizer.ggml.pre': 'smollm',
     'tokenizer.ggml.tokens': tokens,
@@ -46,10 +47,41 @@ function metadata(changes = {}) {
     'tokenizer.ggml.eos_token_id': 2,
     'tokenizer.ggml.add_bos_token': false,
     'tokenizer.chat_template': template.toString(),
-    ...changes,
   }
-  const get = (key) => values[key]
+}
+
+function metadata(changes = {}) {
+  const changed = { ...values, ...changes }
+  const get = (key) => changed[key]
   return { text: get, texts: get, number: get, numbers: get, flag: get }
+}
+
+/** A GGUF file without tensors: these keys and values. */
+function ggufFile(values) {
+  const number = (size, x) => {
+    const bytes = Buffer.alloc(size)
+    if (size === 8) bytes.writeBigUInt64LE(BigInt(x))
+    else bytes.writeUInt32LE(x)
+    return bytes
+  }
+  const text = (x) => [number(8, Buffer.byteLength(x)), Buffer.from(x)]
+  const value = (x) => {
+    if (typeof x === 'string') return [number(4, 8), ...text(x)]
+    if (typeof x === 'number') return [number(4, 4), number(4, x)]
+    if (typeof x === 'boolean') return [number(4, 7), Buffer.of(x ? 1 : 0)]
+    const array = (type, each) => [number(4, 9), number(4, type), number(8, x.length), ...each]
+    if (Array.isArray(x)) return array(8, x.flatMap(text))
+    return array(
+      4,
+      Array.from(x, (x) => number(4, x)),
+    )
+  }
+  const entries = Object.entries(values)
+  const start = [Buffer.from('GGUF'), number(4, 3), number(8, 0), number(8, entries.length)]
+  return Buffer.concat([
+    ...start,
+    ...entries.flatMap(([key, x]) => [...text(key), ...value(x)].flat()),
+  ])
 }
 
 async function ofMetadata(changes) {
@@ -119,7 +151,6 @@ test('metadata that does not hold together is refused by name', () => {
     ['pre', 'toString', 'Unsupported', /toString/],
     ['model', 'llama', 'Unsupported', /tokenizer\.ggml\.model.*llama.*gpt2/],
     ['tokens', undefined, 'BadConfig', /tokens.*nothing/],
-    ['tokens', ['a', 'b', 'a'], 'BadConfig', /token_type|"a" twice/],
     ['merges', ['a b', 'ab'], 'BadConfig', /merges.*"ab"/],
     ['token_type', [1, 1], 'BadConfig', /token_type.*49152.*2/],
     ['bos_token_id', 49152, 'BadConfig', /bos_token_id.*49152/],
@@ -223,14 +254,13 @@ test('a chat by its template', async () => {
   const fromGguf = await ofMetadata()
   assert.equal(await fromGguf.applyChatTemplate(messages, { addGenerationPrompt: true }), text)
 
+  const none = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null }
+  const empty = { ...none, added_tokens: [], model: { type: 'BPE', vocab: {}, merges: [] } }
   const told = async (chat_template, options) => {
     const tokens = { bos_token: { content: '<b>' }, eos_token: '</b>', pad_token: null }
     const files = { 'tokenizer_config.json': encoded({ ...tokens, chat_template }) }
-    return (await made(JSON.parse(text_), files)).applyChatTemplate(messages, options)
+    return (await made(empty, files)).applyChatTemplate(messages, options)
   }
-  const text_ = '{"model":{"type":"BPE","vocab":{},"merges":[]},"added_tokens":[],'.concat(
-    '"decoder":null,"post_processor":null,"pre_tokenizer":null,"normalizer":null}',
-  )
   const tokens = '{{ bos_token }}{{ messages[0].role }}{{ eos_token }}{{ pad_token }}{{ tone }}'
   assert.equal(await told(tokens, { variables: { tone: '!' } }), '<b>user</b>!')
   const named = ['tool_use', 'default'].map((name) => ({ name, template: name }))
@@ -251,6 +281,36 @@ test('files that are no tokenizer are refused by name', async () => {
   await assert.rejects(
     bad('tokenizer_config.json', '{'),
     refused('BadFile', /tokenizer_config\.json/),
+  )
+})
+
+test('a GGUF file: its tokenizer, none, one that says nonsense', async () => {
+  const read = (changes) =>
+    Tokenizer.fromPretrained({ 'model.gguf': ggufFile({ ...values, ...changes }) })
+  await assert.rejects(read({}), refused('NotInitialised', /init/))
+  await init()
+  equal(await read({}), pres.strings, pres.ids.smollm)
+  // More than is read at first.
+  const long = { 'general.description': 'long'.repeat(1_000_000), 'tokenizer.ggml.pre': 'gpt-2' }
+  const tokenizer = await read(long)
+  equal(tokenizer, pres.strings, pres.ids['gpt-2'])
+  const { messages, text } = goldens.chat
+  assert.equal(await tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }), text)
+  await assert.rejects(
+    read({ 'tokenizer.ggml.tokens': 'text' }),
+    refused('BadConfig', /model\.gguf.*tokenizer\.ggml\.tokens.*texts/),
+  )
+  await assert.rejects(
+    read({ 'tokenizer.ggml.pre': 'tekken' }),
+    refused('Unsupported', /model\.gguf.*tekken/),
+  )
+  await assert.rejects(
+    Tokenizer.fromPretrained('./tests/fixtures/gguf/every-type.gguf'),
+    refused('MissingFile', /tokenizer\.json.*every-type\.gguf/),
+  )
+  await assert.rejects(
+    Tokenizer.fromPretrained({ 'model.gguf': ggufFile(values).subarray(0, 100_000) }),
+    refused('BadFile', /model\.gguf/),
   )
 })
 
