@@ -35,4 +35,6 @@ export {
   type SaveOptions,
   type Sink,
 } from './tools.js'
-export type { Tokenizer } from './tokenizer.js'
+export type { ChatMessage, ChatTemplate, ChatTemplateOptions } from './chat.js'
+export type { Detokenizer } from './detokenizer.js'
+export { Tokenizer, type EncodeOptions } from './tokenizer.js'

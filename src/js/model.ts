@@ -4,7 +4,7 @@ import { engine, openDevice, type Backend } from './engine.js'
 import { LokahiError, call, wait } from './errors.js'
 import { CoreModel, CoreSampler } from './lokahi.js'
 import { readFolder, type LoadOptions, type Source } from './source.js'
-import { readTokenizer, type Tokenizer } from './tokenizer.js'
+import { Tokenizer } from './tokenizer.js'
 
 export interface ModelConfig {
   architecture: string
@@ -71,9 +71,8 @@ export class Model {
     const chosen = engine()
     const backend = options.device ?? chosen.backend
     const needed = ['config.json', 'model.safetensors']
-    const optional = ['tokenizer.json', 'tokenizer_config.json']
-    const folder = await readFolder(source, needed, optional, options)
-    const tokenizer = readTokenizer(folder)
+    const folder = await readFolder(source, needed, [], options)
+    const tokenizer = await Tokenizer.find(source, options)
     const device = backend === 'webgpu' ? await openDevice() : undefined
     options.signal?.throwIfAborted()
     const core = call(() =>
@@ -170,17 +169,12 @@ export class Model {
   ): AsyncGenerator<string, void, void> {
     const { tokenizer } = this
     const prompted = typeof prompt === 'string' ? tokenizer.encode(prompt) : prompt
-    const ids: number[] = []
-    let told = 0
+    const detokenizer = tokenizer.detokenizer()
     for await (const id of this.generateIds(prompted, options)) {
-      ids.push(id)
-      const text = tokenizer.decode(ids)
-      // A character of several tokens is told when it is whole.
-      if (text.endsWith('\ufffd') || text.length === told) continue
-      yield text.slice(told)
-      told = text.length
+      const text = detokenizer.push(id)
+      if (text) yield text
     }
-    const rest = tokenizer.decode(ids).slice(told)
+    const rest = detokenizer.end()
     if (rest) yield rest
   }
 

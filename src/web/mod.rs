@@ -6,6 +6,8 @@ mod adapter;
 mod device;
 mod file;
 #[cfg(feature = "run")]
+mod gguf;
+#[cfg(feature = "run")]
 mod model;
 #[cfg(feature = "tools")]
 mod tools;
