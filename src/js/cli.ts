@@ -364,26 +364,26 @@ async function writeFiles(files: Files, options: Options, inputs: string[]): Pro
 }
 
 /**
- * Writes beside the output and renames at the end: a failed run leaves nothing. An input is never
- * written over.
+ * Writes beside the output and renames at the end: a failed run leaves nothing. An input or a base is
+ * never written over, and its folder takes no output.
  */
 async function writeOutput(
-  { output, force }: Options,
+  { output, force, base }: Options,
   inputs: string[],
   write: (path: string) => Promise<void>,
 ): Promise<void> {
   if (output === undefined) throw usage('-o OUT')
   const out = absolute(output)
   const real = await realpath(out).catch(() => undefined)
-  if (real !== undefined) {
-    for (const input of inputs) {
-      const path = await realpath(input)
-      const inside = (a: string, b: string) => a === b || a.startsWith(`${b}/`)
-      if (inside(path, real) || inside(real, path))
-        throw usage(`an output beside ${input}, not over it`)
+  const place = real ?? join(await realpath(dirname(out)), basename(out))
+  const inside = (a: string, b: string) => a === b || a.startsWith(b.replace(/\/?$/, '/'))
+  for (const input of base === undefined ? inputs : [...inputs, base]) {
+    const path = await realpath(input)
+    if (inside(path, place) || inside(place, path)) {
+      throw usage(`an output beside ${input}, not over it or in it`)
     }
-    if (!force) throw usage(`--force, as ${output} is there already`)
   }
+  if (real !== undefined && !force) throw usage(`--force, as ${output} is there already`)
   const temporary = join(dirname(out), `.${basename(out)}.${process.pid}`)
   try {
     await write(temporary)
