@@ -172,6 +172,11 @@ pub fn merge(weight: &Tensor, deltas: &[(&Delta, f64)], conv1d: bool) -> Result<
     let mut merged = weight.clone();
     let mut slices: BTreeMap<usize, Vec<(&Delta, f64)>> = BTreeMap::new();
     for &(delta, strength) in deltas {
+        delta.orientation(weight.shape(), conv1d)?;
+        // Nothing is added, not even 0: that would make 0 of -0.
+        if strength == 0.0 {
+            continue;
+        }
         let index = match delta.layer {
             Layer::Expert(expert) => expert.index,
             _ => 0,

@@ -191,6 +191,9 @@ impl Merge {
         let (mut deltas, mut merged) = (Vec::new(), None);
         for (index, part) in parts {
             let (adapter, strength) = &self.adapters[*index];
+            if *strength == 0.0 {
+                continue;
+            }
             let now = merged.as_ref().unwrap_or(weight);
             merged = match part {
                 Part::Delta(module) => {

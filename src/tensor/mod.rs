@@ -35,6 +35,14 @@ pub fn check_finite(what: &str, numbers: &[f32]) -> Result<()> {
     }
 }
 
+/// The number with its lower 32 bits folded into one that stays: `half` looks at the upper ones
+/// alone, and would round what lies just above a tie as if it were the tie.
+fn sticky(value: f64) -> f64 {
+    let bits = value.to_bits();
+    let low = bits & 0xffff_ffff;
+    f64::from_bits((bits ^ low) | (u64::from(low != 0) << 32))
+}
+
 impl Tensor {
     /// A tensor of `shape`; the length of `data` must be the product of `shape`, and rows of
     /// quantised numbers (the last dimension) must be whole blocks.
@@ -106,12 +114,12 @@ impl Tensor {
                 v[index].is_finite()
             }
             Data::F16(v) => {
-                let half = half::f16::from_f64(value);
+                let half = half::f16::from_f64(sticky(value));
                 v[index] = half.to_bits();
                 half.is_finite()
             }
             Data::BF16(v) => {
-                let half = half::bf16::from_f64(value);
+                let half = half::bf16::from_f64(sticky(value));
                 v[index] = half.to_bits();
                 half.is_finite()
             }

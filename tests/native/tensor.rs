@@ -70,3 +70,25 @@ fn a_merge_into_blocks_is_f32() {
         }
     }
 }
+
+#[test]
+fn numbers_are_rounded_once() {
+    // Just above the middle of two F16 and two BF16, by less than the upper half of an f64 shows.
+    for (dtype, tie) in [(DType::F16, 2f64.powi(-11)), (DType::BF16, 2f64.powi(-8))] {
+        let mut tensor = Tensor::new(
+            vec![3],
+            match dtype {
+                DType::F16 => Data::F16(vec![0; 3]),
+                _ => Data::BF16(vec![0; 3]),
+            },
+        )
+        .unwrap();
+        for (i, value) in
+            [1.0 + tie, (1.0 + tie).next_up(), (1.0 + tie).next_down()].into_iter().enumerate()
+        {
+            assert!(tensor.set(i, value));
+        }
+        let next = 1.0 + 2.0 * tie as f32;
+        assert_eq!(tensor.to_f32(), [1.0, next, 1.0], "{dtype:?}");
+    }
+}

@@ -114,13 +114,13 @@ test('an adapter alone: modules, spectrum, files from memory, errors', async () 
   assert.deepEqual(info.shape, [128, 320])
   assert.equal(info.parameters, 4 * 4 + 32 * 8 + 8 * 80)
   assert.equal(info.rankBound, 32)
-  const spectrum = adapter.spectrum(module)
+  const spectrum = await adapter.spectrum(module)
   assert.equal(spectrum.singularValues.length, 32)
   assert.ok(spectrum.numericalRank <= 32 && spectrum.stableRank <= spectrum.entropyRank)
-  assert.equal(adapter.spectrum(module, { threshold: 1 }).numericalRank, 0)
-  assert.throws(() => adapter.spectrum('nowhere'), refused('BadArgument', /nowhere/))
+  assert.equal((await adapter.spectrum(module, { threshold: 1 })).numericalRank, 0)
+  await assert.rejects(adapter.spectrum('nowhere'), refused('BadArgument', /nowhere/))
   adapter.dispose()
-  assert.throws(() => adapter.spectrum(module), refused('Disposed', /adapter/))
+  await assert.rejects(adapter.spectrum(module), refused('Disposed', /adapter/))
 
   const files = {
     'adapter_config.json': await readFile(`${folder('it-lora')}/adapter_config.json`),
