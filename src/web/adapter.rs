@@ -23,7 +23,7 @@ pub struct CoreAdapter {
 }
 
 enum Inside {
-    File(AdapterFile<'static>),
+    File(Box<AdapterFile<'static>>),
     /// Small, and without names for its parts: read whole.
     Gguf {
         name: String,
@@ -140,7 +140,8 @@ impl CoreAdapter {
         let conventions = Conventions::try_from(conventions.unwrap_or_default())?;
         let config = config.as_deref().map(|bytes| ("adapter_config.json", bytes));
         let tensors = Tensors::new(file.header()?.clone(), Default::default());
-        Ok(Self { inside: Inside::File(AdapterFile::open(config, tensors, &conventions)?) })
+        let file = AdapterFile::open(config, tensors, &conventions)?;
+        Ok(Self { inside: Inside::File(Box::new(file)) })
     }
 
     /// From the bytes of a GGUF file. Without a base, rows of q and k stay in llama.cpp's order.
