@@ -137,6 +137,6 @@ test('an adapter alone: modules, spectrum, files from memory, errors', async () 
     Adapter.load({ ...files, 'adapter_model.safetensors': half }),
     refused('BadFile', /adapter_model\.safetensors/),
   )
-  await assert.rejects(Adapter.load({}), refused('MissingFile', /adapter_config\.json/))
+  await assert.rejects(Adapter.load({}), refused('MissingFile', /adapter_model\.safetensors/))
   await assert.rejects(Adapter.load('./nowhere'), refused('MissingFile', /nowhere/))
 })
