@@ -631,9 +631,11 @@ fn hostile_overlapping_tensors() {
 
 #[test]
 fn hostile_tensor_named_twice() {
-    let one = r#"{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}"#;
-    let header = format!(r#"{{"{A}":{one},"{A}":{one}}}"#);
-    refused(read_model(with_header(&header, &[0; 16])), "BadFile", &[MODEL, "second tensor", A]);
+    let at = |from: usize, to: usize| {
+        format!(r#""{A}":{{"dtype":"F32","shape":[2,2],"data_offsets":[{from},{to}]}}"#)
+    };
+    let header = format!("{{{},{}}}", at(0, 16), at(16, 32));
+    refused(read_model(with_header(&header, &[0; 32])), "BadFile", &[MODEL, "second tensor", A]);
 }
 
 #[test]
