@@ -64,7 +64,8 @@ def example(kind, weight):
 def kinds(folder, base):
     """Modules of the base, and which are embeddings or of GPT-2."""
     names = [name.removesuffix('.weight') for name in base if name.endswith('.weight')]
-    stored = load_file(folder / 'peft' / 'adapter_model.safetensors')
+    model = folder / 'peft' / 'adapter_model.safetensors'
+    stored = load_file(model) if model.exists() else {}
     tables = {name for name in names if f'base_model.model.{name}.lora_embedding_A' in stored}
     linear = 'conv1d' if 'gpt2' in folder.name else 'layer'
     return {name: 'embedding' if name in tables else linear for name in names}
