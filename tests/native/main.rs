@@ -29,6 +29,7 @@ mod refusals;
 mod refused;
 mod reports;
 mod resize;
+mod roundtrip;
 mod shaders;
 mod smollm2;
 mod speed;
