@@ -35,4 +35,5 @@ mod smollm2;
 mod speed;
 mod tensor;
 mod vectors;
+mod whole_net;
 mod writers;
