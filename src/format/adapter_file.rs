@@ -185,7 +185,7 @@ impl<'a> AdapterFile<'a> {
             let fits = name.and_then(|name| {
                 let (factors, layer) = group.factors()?;
                 let delta = Delta { layer, ..Delta::new(factors, 1, 1.0, 1.0) };
-                let shape = base.shape(&delta.tensor(&name)).unwrap_or(&[]);
+                let shape = base.tied_shape(&delta.tensor(&name)).unwrap_or(&[]);
                 delta.orientation(shape, base.conv1d()).map(|_| name)
             });
             match fits {

@@ -153,6 +153,14 @@ impl Base {
         self.shapes.get(tensor).map(Vec::as_slice)
     }
 
+    /// The same; a head that is the embedding table has the shape of that.
+    #[must_use]
+    pub fn tied_shape(&self, tensor: &str) -> Option<&[usize]> {
+        let tied = tensor == "lm_head.weight" && self.tie_word_embeddings == Some(true);
+        let table = || self.embedding_table().filter(|_| tied);
+        self.shape(tensor).or_else(|| self.shape(table()?))
+    }
+
     /// Names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.shapes.keys().map(String::as_str)
@@ -166,7 +174,7 @@ impl Base {
 
     /// The same for a module with another parameter than a weight.
     pub(super) fn find(&self, name: &str, parameter: &str) -> Result<String> {
-        let exact = |name: &str| self.shapes.contains_key(&format!("{name}.{parameter}"));
+        let exact = |name: &str| self.tied_shape(&format!("{name}.{parameter}")).is_some();
         if exact(name) {
             return Ok(name.to_owned());
         }
