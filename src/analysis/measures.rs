@@ -69,6 +69,11 @@ pub enum FindingKind {
     ZeroFactor,
     /// The scale is zero, so `dW` is zero.
     ZeroScale,
+    /// `lora_B` is block-diagonal: parts of a fused projection (q, k, v), trained apart and saved as
+    /// one by sd-scripts (sd-scripts#2204). The rank is the sum of theirs; where alpha stayed that of
+    /// one part, the effect is too weak by the number of parts, which `count` tells. Alpha over rank
+    /// is used as written.
+    FusedParts,
 }
 
 impl FindingKind {
@@ -81,6 +86,7 @@ impl FindingKind {
             Self::NeverTrained => "NeverTrained",
             Self::ZeroFactor => "ZeroFactor",
             Self::ZeroScale => "ZeroScale",
+            Self::FusedParts => "FusedParts",
         }
     }
 }
@@ -106,11 +112,40 @@ pub fn findings(delta: &Delta) -> Vec<Finding> {
     let scale = [delta.scale];
     tensors.push(("scale", &scale));
     let mut findings: Vec<_> = tensors.iter().flat_map(|(name, t)| of_numbers(name, t)).collect();
+    if let Factors::Lora(lora) = &delta.factors
+        && let Some(parts) = fused_parts(lora.b())
+    {
+        let tensor = "lora_B.weight".to_owned();
+        findings.push(Finding { kind: FindingKind::FusedParts, tensor, count: parts, first: 0 });
+    }
     if delta.scale == 0.0 {
         let tensor = "scale".to_owned();
         findings.push(Finding { kind: FindingKind::ZeroScale, tensor, count: 1, first: 0 });
     }
     findings
+}
+
+/// Into how many parts a block-diagonal `B` `[out, r]` falls: three or four groups of as many columns
+/// each, no two of which touch one row.
+fn fused_parts(b: &Matrix) -> Option<usize> {
+    [4, 3].into_iter().find(|&parts| {
+        if !b.cols().is_multiple_of(parts) || b.rows() < 2 * parts {
+            return false;
+        }
+        let width = b.cols() / parts;
+        let mut rows = vec![0; parts];
+        for i in 0..b.rows() {
+            let used = |group: &[f32]| group.iter().any(|&v| v != 0.0);
+            let mut groups = b.row(i).chunks(width).enumerate().filter(|(_, group)| used(group));
+            if let Some((first, _)) = groups.next() {
+                rows[first] += 1;
+                if groups.next().is_some() {
+                    return false;
+                }
+            }
+        }
+        rows.iter().all(|&n| n > 0)
+    })
 }
 
 /// The factors under PEFT's names.

@@ -87,9 +87,9 @@ export interface Spectrum {
 
 /** Something that is wrong with numbers of a module. */
 export interface Finding {
-  code: 'NotANumber' | 'Infinite' | 'NeverTrained' | 'ZeroFactor' | 'ZeroScale'
+  code: 'NotANumber' | 'Infinite' | 'NeverTrained' | 'ZeroFactor' | 'ZeroScale' | 'FusedParts'
   tensor: string
-  /** How many numbers it concerns. */
+  /** How many numbers it concerns; of `FusedParts`, how many parts. */
   count: number
   /** Flat index of the first. */
   first: number

@@ -24,10 +24,12 @@ import {
   saveMetadata,
   type AdapterOptions,
   type Files,
+  type Finding,
   type Format,
   type Inspection,
   type ResizedModule,
   type Sink,
+  type Spectrum,
 } from './node.js'
 
 const USAGE = `lokahi: LoRA, LoHa and LoKr adapter files
@@ -101,8 +103,9 @@ const commands: Record<string, (inputs: string[], options: Options) => Promise<v
 
 async function inspect(inputs: string[], options: Options): Promise<void> {
   const adapter = await openAdapter(one(inputs, 'FILE|DIR'), options)
-  const report: Inspection & { measures?: unknown } = adapter.inspect()
-  if (options.measure) report.measures = await measures(adapter)
+  const measured = options.measure ? await measures(adapter) : undefined
+  const report: Inspection & { measures?: Measured[] } = adapter.inspect()
+  if (measured) report.measures = measured
   if (options.json) {
     console.log(JSON.stringify(report, null, 2))
     return
@@ -127,14 +130,32 @@ async function inspect(inputs: string[], options: Options): Promise<void> {
   for (const { name, shape, dtype } of whole) {
     console.log(`replaces ${shown(name)}  ${shape.join(' x ')}  ${dtype}`)
   }
+  for (const { name, findings, ...m } of measured ?? []) {
+    for (const { code, tensor, count } of findings) {
+      console.log(`${code} ${count} in ${shown(tensor)} of ${shown(name)}`)
+    }
+    if (m.spectralNorm === undefined) continue
+    const [norms, ranks] = [
+      [m.frobeniusNorm, m.spectralNorm].map((n) => short(n!)).join(', '),
+      [m.numericalRank, m.stableRank, m.entropyRank].map((r) => short(r!)).join(', '),
+    ]
+    console.log(
+      `${shown(name)}  |dW|_F, sigma_1: ${norms}  rank numerical, stable, entropy: ${ranks}`,
+    )
+  }
   const texts = Object.entries(report.metadata)
   if (texts.length > 0) console.log(`\n${texts.length} texts of metadata: lokahi metadata`)
   warn(warnings)
 }
 
+interface Measured extends Partial<Spectrum> {
+  name: string
+  findings: Finding[]
+}
+
 /** Norms, ranks and findings of every module. */
-async function measures(adapter: Adapter) {
-  const all: object[] = []
+async function measures(adapter: Adapter): Promise<Measured[]> {
+  const all: Measured[] = []
   for (const { name } of adapter.modules) {
     progress('measuring', all.length, adapter.modules.length)
     const findings = await adapter.findings(name)

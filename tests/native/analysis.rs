@@ -653,3 +653,21 @@ fn fedpara_proposition_2_by_trial() {
         assert_eq!(counted.rank_bound as u64, (target * target).min(64));
     }
 }
+
+#[test]
+fn parts_of_a_fused_projection_are_found() {
+    // sd-scripts#2204: up (6, 3) block-diagonal, down (3, 2), alpha 1.
+    let up = |touch: f32| {
+        let data = vec![1., 0., 0., 2., 0., 0., 0., 3., 0., 0., 4., 0., 0., 0., 5., touch, 0., 6.];
+        Matrix::new(6, 3, data).unwrap()
+    };
+    let fused = |touch| {
+        let a = Matrix::new(3, 2, vec![1.0; 6]).unwrap();
+        let factors = Factors::Lora(Lora::new(a, up(touch)).unwrap());
+        // Alpha over rank, as written.
+        lokahi::analysis::findings(&Delta::new(factors, 3, 1.0, 1.0 / 3.0))
+    };
+    let [finding] = fused(0.0).try_into().unwrap();
+    assert_eq!((finding.kind.code(), finding.count), ("FusedParts", 3));
+    assert_eq!(fused(1.0), []);
+}
