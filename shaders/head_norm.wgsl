@@ -11,8 +11,6 @@ struct HeadNorm {
 @group(0) @binding(1) var<storage, read_write> qkv: array<f32>; // [rows, (query + 2 key_value) size]
 @group(0) @binding(2) var<storage, read> weight: array<f32>;    // [2, size]: queries, keys
 
-var<workgroup> squares: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -32,14 +30,9 @@ fn main(
   for (var j = lane; j < p.size; j += 64u) {
     sum += qkv[at + j] * qkv[at + j];
   }
-  squares[lane] = sum;
-  // One barrier, as in rms_norm. Each lane then writes only what it alone has read.
-  workgroupBarrier();
-  var total = 0.0;
-  for (var k = 0u; k < 64u; k++) {
-    total += squares[k];
-  }
-  let inverse = inverseSqrt(total / f32(p.size) + p.epsilon);
+  let mean = sum_of_lanes(lane, sum) / f32(p.size);
+  let inverse = inverseSqrt(mean + p.epsilon);
+  // Each lane writes only what it alone has read.
   for (var j = lane; j < p.size; j += 64u) {
     qkv[at + j] = qkv[at + j] * inverse * weight[w + j];
   }

@@ -11,8 +11,6 @@ struct RmsNorm {
 @group(0) @binding(2) var<storage, read> weight: array<f32>;       // [width]
 @group(0) @binding(3) var<storage, read_write> result: array<f32>; // [rows, width]
 
-var<workgroup> squares: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -28,14 +26,8 @@ fn main(
   for (var j = lane; j < p.width; j += 64u) {
     sum += x[row + j] * x[row + j];
   }
-  squares[lane] = sum;
-  // One barrier, then every lane adds all sums: a tree of barriers is slower on software GPUs.
-  workgroupBarrier();
-  var total = 0.0;
-  for (var k = 0u; k < 64u; k++) {
-    total += squares[k];
-  }
-  let inverse = inverseSqrt(total / f32(p.width) + p.epsilon);
+  let mean = sum_of_lanes(lane, sum) / f32(p.width);
+  let inverse = inverseSqrt(mean + p.epsilon);
   for (var j = lane; j < p.width; j += 64u) {
     result[t * p.width + j] = x[row + j] * inverse * weight[j];
   }

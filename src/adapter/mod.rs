@@ -178,13 +178,7 @@ impl Rows {
                 let new = f64::from(self.values.at(i * width + j));
                 // Not `base + 1 * (new - base)`, which rounds.
                 let value = if strength == 1.0 { new } else { base + strength * (new - base) };
-                if !merged.set(at, value) {
-                    return Err(Error::NotFinite {
-                        what: format!("merged row in {}", table.dtype().name()),
-                        index: at,
-                        value: value.to_string(),
-                    });
-                }
+                merged.put(at, value, "merged row")?;
             }
         }
         Ok(merged)

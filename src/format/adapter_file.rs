@@ -13,7 +13,7 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 /// The names that adapters have in a folder, in the order in which they are looked for.
-pub const ADAPTER_FILES: [&str; 3] =
+const ADAPTER_FILES: [&str; 3] =
     ["adapter_model.safetensors", "adapter.safetensors", "pytorch_lora_weights.safetensors"];
 
 /// One adapter file, and its config where it has one.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::gguf::{self, rope_order::Heads};
 use super::json::Object;
+use super::key::is_end;
 use crate::{Error, Result};
 
 /// Prefixes of names with `_` for `.`: kohya's (Stable Diffusion and what came after) and LyCORIS's.
@@ -211,11 +212,6 @@ pub(super) fn is_flat(name: &str) -> bool {
 
 fn strip<'a>(name: &'a str, prefixes: &[&str]) -> &'a str {
     prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
-}
-
-/// Whether `end` is the end of `path`, behind a separator.
-fn is_end(path: &str, end: &str, separator: char) -> bool {
-    path.strip_suffix(end).is_some_and(|rest| rest.ends_with(separator))
 }
 
 fn only(name: &str, modules: Vec<&str>) -> Result<String> {

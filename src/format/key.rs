@@ -266,6 +266,16 @@ fn refusal(segments: &[&str]) -> String {
     format!("no suffix that is known; known are {}", short(&known.join(", "), 400))
 }
 
+/// Whether `end` is the end of a path, behind a separator.
+pub(super) fn is_end(path: &str, end: &str, separator: char) -> bool {
+    path.strip_suffix(end).is_some_and(|rest| rest.ends_with(separator))
+}
+
+/// Whether a module's path is `end` or ends with it, as PEFT and diffusers look up their settings.
+pub(super) fn ends_path(path: &str, end: &str) -> bool {
+    path == end || is_end(path, end, '.')
+}
+
 /// The path of the module as the base model names it, and whether more than PEFT's own prefix came
 /// off. Compilers and parallel wrappers leave their segments behind (adapters with them are common:
 /// peft#1932, #2084, #2118).

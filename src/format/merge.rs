@@ -242,7 +242,8 @@ fn add_bias(bias: &Tensor, delta: &Delta, strength: f64) -> Result<Tensor> {
     }
     let mut sum = bias.clone();
     for (i, &b) in added.iter().enumerate() {
-        set(&mut sum, i, f64::from(bias.at(i)) + strength * f64::from(delta.scale) * f64::from(b))?;
+        let added = strength * f64::from(delta.scale) * f64::from(b);
+        sum.put(i, f64::from(bias.at(i)) + added, "merged bias")?;
     }
     Ok(sum)
 }
@@ -258,7 +259,7 @@ fn towards(base: &Tensor, whole: &Tensor, strength: f64, name: &str) -> Result<T
     let mut mixed = base.clone();
     for i in 0..base.len() {
         let (from, to) = (f64::from(base.at(i)), f64::from(whole.at(i)));
-        set(&mut mixed, i, from + strength * (to - from))?;
+        mixed.put(i, from + strength * (to - from), "merged number")?;
     }
     Ok(mixed)
 }
@@ -270,18 +271,7 @@ fn convert(tensor: &Tensor, dtype: DType) -> Result<Tensor> {
     }
     let mut converted = Tensor::zeros(tensor.shape().to_vec(), dtype);
     for i in 0..tensor.len() {
-        set(&mut converted, i, tensor.at(i).into())?;
+        converted.put(i, tensor.at(i).into(), "merged number")?;
     }
     Ok(converted)
-}
-
-fn set(tensor: &mut Tensor, index: usize, value: f64) -> Result<()> {
-    if tensor.set(index, value) {
-        return Ok(());
-    }
-    Err(Error::NotFinite {
-        what: format!("merged number in {}", tensor.dtype().name()),
-        index,
-        value: value.to_string(),
-    })
 }

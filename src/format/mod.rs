@@ -32,7 +32,7 @@ pub mod safetensors;
 mod shards;
 mod stored;
 
-pub use adapter_file::{ADAPTER_FILES, AdapterFile, read};
+pub use adapter_file::{AdapterFile, read};
 pub use base::Base;
 pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;

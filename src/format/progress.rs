@@ -1,5 +1,7 @@
 //! Headers that are read from the first bytes of a file.
 
+use crate::{Error, Result};
+
 /// What a parser makes of the first bytes of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress<T> {
@@ -8,4 +10,25 @@ pub enum Progress<T> {
     /// The header goes on: it takes at least so many of the first bytes. Each call begins anew, so
     /// it is better to bring more, such as twice the bytes before.
     More(u64),
+}
+
+impl<T> Progress<T> {
+    /// How many of the first bytes it takes at least, where there were too few.
+    #[must_use]
+    pub fn wanted(&self) -> Option<u64> {
+        match self {
+            Self::Done(_) => None,
+            Self::More(wanted) => Some(*wanted),
+        }
+    }
+
+    /// The header, or an error where it goes on.
+    pub fn done(&self) -> Result<&T> {
+        match self {
+            Self::Done(header) => Ok(header),
+            Self::More(wanted) => {
+                Err(Error::argument("prefix", format!("{wanted} bytes"), "fewer"))
+            }
+        }
+    }
 }

@@ -28,6 +28,7 @@ pub struct Spec {
 }
 
 const INDEX: &str = include_str!("../../shaders/common/index.wgsl");
+const LANES: &str = include_str!("../../shaders/common/lanes.wgsl");
 const DELTA: &str = include_str!("../../shaders/common/delta.wgsl");
 const WEIGHT_F32: &str = include_str!("../../shaders/common/weight_f32.wgsl");
 const WEIGHT_F16: &str = include_str!("../../shaders/common/weight_f16.wgsl");
@@ -71,7 +72,7 @@ kernels! {
     Bias = "bias", [INDEX], false, [Read, Write];
     Dequantise = "dequantise", [INDEX], true, [Read, Write];
     Embed = "embed", [INDEX], true, [Read, Read, Write];
-    HeadNorm = "head_norm", [], false, [Write, Read];
+    HeadNorm = "head_norm", [LANES], false, [Write, Read];
     Linear = "linear", [INDEX, LINEAR], true, [Read, Read, Write];
     LinearOne = "linear_one", [INDEX, LINEAR], true, [Read, Read, Write];
     LohaDown = "loha_down", [INDEX, DELTA], false, [Read, Read, Write];
@@ -83,7 +84,7 @@ kernels! {
     LoraDown = "lora_down", [INDEX, DELTA], false, [Read, Read, Write];
     LoraMerge = "lora_merge", [INDEX, DELTA], false, [Read, Write];
     LoraUp = "lora_up", [INDEX, DELTA], false, [Read, Read, Write];
-    RmsNorm = "rms_norm", [], false, [Read, Read, Write];
+    RmsNorm = "rms_norm", [LANES], false, [Read, Read, Write];
     Rope = "rope", [INDEX], false, [Write, Read, Write, Write];
     SiluMul = "silu_mul", [INDEX], false, [Read, Write];
 }

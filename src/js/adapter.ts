@@ -109,6 +109,8 @@ export interface AdapterOptions extends LoadOptions {
   conventions?: Conventions
   /** The adapter's name, where a folder holds several in folders of their own. */
   subfolder?: string
+  /** All of the file will be read, as to run it: one request instead of several. */
+  whole?: boolean
 }
 
 /** What `inspect` tells. */
@@ -150,6 +152,8 @@ export class Adapter {
   /** In the wasm of the tools, once one was used. */
   #inTools: Promise<Opened> | undefined
   #prefixes: string[] = []
+  /** Whether the modules have the names of a base, which the tools gave them. */
+  #resolved = false
 
   private constructor(opening: Opening, opened: Opened) {
     this.#opening = opening
@@ -169,9 +173,9 @@ export class Adapter {
     engine()
     options.signal?.throwIfAborted()
     const folder = within(await openSource(source, options), options.subfolder)
-    const config = await folder.open(CONFIG)
+    const config = await folder.open(CONFIG, true)
     const opening = {
-      file: await find(folder, config !== undefined, source),
+      file: await find(folder, config !== undefined, source, options.whole),
       config: config && (await readWhole(config, options)),
       conventions: options.conventions,
     }
@@ -272,8 +276,6 @@ export class Adapter {
     }
   }
 
-  #resolved = false
-
   /** The one whose names are shown. */
   async #current(): Promise<Opened> {
     return this.#resolved ? this.inTools() : this.#opened
@@ -303,14 +305,19 @@ export interface Adapter {
 /** The folder of one of several adapters. */
 function within(folder: Folder, name: string | undefined): Folder {
   if (name === undefined) return folder
-  return { open: (file) => folder.open(`${name}/${file}`) }
+  return { open: (file, whole) => folder.open(`${name}/${file}`, whole) }
 }
 
 /** The file of an adapter: by its usual name, or the only one that may be it. */
-async function find(folder: Folder, peft: boolean, source: Source): Promise<Bytes> {
+async function find(
+  folder: Folder,
+  peft: boolean,
+  source: Source,
+  whole: boolean | undefined,
+): Promise<Bytes> {
   const names = peft ? FILES.slice(0, 1) : FILES
   for (const name of names) {
-    const file = await folder.open(name)
+    const file = await folder.open(name, whole)
     if (file) return file
   }
   const files = folder.names?.filter((name) => /\.(safetensors|gguf)$/i.test(name)) ?? []
@@ -318,7 +325,7 @@ async function find(folder: Folder, peft: boolean, source: Source): Promise<Byte
   if (another !== undefined) {
     throw new LokahiError('BadArgument', `source: expected one adapter, got ${files.join(', ')}`)
   }
-  const file = only === undefined ? undefined : await folder.open(only)
+  const file = only === undefined ? undefined : await folder.open(only, whole)
   if (!file) throw missing(names.join(' or '), source)
   return file
 }

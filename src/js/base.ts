@@ -11,6 +11,7 @@ export interface BaseFile {
   header: CoreFile
 }
 
+const ONE = 'model.safetensors'
 const INDEX = 'model.safetensors.index.json'
 const CONFIG = 'config.json'
 
@@ -41,20 +42,23 @@ export class Base {
     const tools = await loadTools()
     options.signal?.throwIfAborted()
     const folder = await openSource(source, options)
-    const open = async (name: string): Promise<BaseFile> => {
+    const config = await folder.open(CONFIG, true)
+    const index = await folder.open(INDEX, true)
+    const found: Bytes[] = []
+    const only = index ? undefined : await folder.open(ONE)
+    if (only) found.push(only)
+    const others = folder.names?.filter((name) => name.endsWith('.safetensors')) ?? []
+    const names = index ? shards(await readWhole(index, options)) : only ? [] : others
+    for (const name of names) {
       const file = await folder.open(name)
       if (!file) throw missing(name, source)
-      return { file, header: await readHeader(tools, file, options.signal) }
+      found.push(file)
     }
-    const config = await folder.open(CONFIG)
-    const index = await folder.open(INDEX)
-    let names: string[]
-    if (index) names = shards(await readWhole(index, options))
-    else if (await folder.open('model.safetensors')) names = ['model.safetensors']
-    else names = folder.names?.filter((name) => name.endsWith('.safetensors')) ?? []
-    if (names.length === 0) throw missing('model.safetensors', source)
+    if (found.length === 0) throw missing(ONE, source)
     const files: BaseFile[] = []
-    for (const name of names) files.push(await open(name))
+    for (const file of found) {
+      files.push({ file, header: await readHeader(tools, file, options.signal) })
+    }
     return new Base(tools, files, config && (await readWhole(config, options)))
   }
 

@@ -27,24 +27,31 @@ const FIRST = 1 << 16
 
 /**
  * A file at an address; `undefined` where the server has none. Parts come by range requests; from a
- * server that does not know them, the file comes whole, once.
+ * server that does not know them, or for one who wants it `whole`, the file comes at once.
  */
-export async function ofAddress(url: URL, options: LoadOptions): Promise<Bytes | undefined> {
+export async function ofAddress(
+  url: URL,
+  whole: boolean,
+  options: LoadOptions,
+): Promise<Bytes | undefined> {
   const name = url.pathname.split('/').pop() ?? ''
-  const response = await ask(url, options, 0, FIRST)
+  const response = whole ? await ask(url, options) : await ask(url, options, 0, FIRST)
   if (response.status === 404) return undefined
   // An empty file has no first byte.
   if (response.status === 416) return ofMemory(name, new Uint8Array())
   const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1]
   if (response.status !== 206 || total === undefined) {
     // Headers may be hidden from other origins: then the size is not known.
-    const whole = response.status === 206 ? await ask(url, options) : response
-    return ofMemory(name, await download(url, whole, name, options))
+    const all = response.status === 206 ? await ask(url, options) : response
+    return ofMemory(name, await download(url, all, name, options))
   }
   const first = await download(url, response, name, { signal: options.signal })
   const size = Number(total)
-  const read = async (start: number, end: number) => {
+  const read = async (start: number, end: number): Promise<Uint8Array> => {
     if (end <= first.length) return first.subarray(start, end)
+    // What came with the first request is not asked for again.
+    const known = first.subarray(Math.min(start, first.length))
+    if (known.length > 0) return join(known, await read(first.length, end))
     const response = await ask(url, options, start, end)
     const part = await download(url, response, name, end - start > FIRST ? options : {}, size)
     if (response.status === 206 && part.length === end - start) return part
@@ -98,11 +105,16 @@ async function download(
   } catch (cause) {
     throw networkError(url, cause, signal)
   }
-  const bytes = new Uint8Array(loaded)
+  return join(...chunks)
+}
+
+/** Bytes one behind the other. */
+export function join(...parts: Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
   }
   return bytes
 }

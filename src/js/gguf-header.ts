@@ -1,4 +1,4 @@
-import type { Bytes } from './bytes.js'
+import { join, type Bytes } from './bytes.js'
 import { engine } from './engine.js'
 import { call } from './errors.js'
 import { CoreGguf } from './lokahi.js'
@@ -12,14 +12,10 @@ export async function readGgufHeader(
   signal: AbortSignal | undefined,
 ): Promise<CoreGguf> {
   engine()
-  let prefix = new Uint8Array()
+  let prefix: Uint8Array = new Uint8Array()
   for (let length = Math.min(bytes.size, FIRST); ;) {
-    const more = await bytes.read(prefix.length, length)
+    prefix = join(prefix, await bytes.read(prefix.length, length))
     signal?.throwIfAborted()
-    const longer = new Uint8Array(length)
-    longer.set(prefix)
-    longer.set(more, prefix.length)
-    prefix = longer
     const header = call(() => CoreGguf.read(bytes.name, prefix, bytes.size))
     if (header.wanted === undefined) return header
     length = Math.min(bytes.size, Math.max(header.wanted, 2 * length))

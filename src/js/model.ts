@@ -93,7 +93,8 @@ export class Model {
     if (typeof name !== 'string' || name === '') {
       throw new LokahiError('BadArgument', `name: expected a text, got ${JSON.stringify(name)}`)
     }
-    const adapter = source instanceof Adapter ? source : await Adapter.load(source, options)
+    const adapter =
+      source instanceof Adapter ? source : await Adapter.load(source, { ...options, whole: true })
     try {
       const { opened } = adapter
       if (adapter.format !== 'PEFT') {

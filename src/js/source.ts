@@ -31,8 +31,8 @@ export interface LoadOptions {
 export interface Folder {
   /** The names that are there, where that can be known. */
   names?: readonly string[]
-  /** A file, `undefined` where there is none. */
-  open(name: string): Promise<Bytes | undefined>
+  /** A file, `undefined` where there is none. `whole` says that all of it will be read. */
+  open(name: string, whole?: boolean): Promise<Bytes | undefined>
 }
 
 /** Reads files of a folder; those that are not `needed` may be missing. */
@@ -46,7 +46,7 @@ export async function readFolder(
   const folder = await openSource(source, options)
   const found = new Map<string, Uint8Array>()
   for (const file of [...needed, ...optional]) {
-    const bytes = await folder.open(file)
+    const bytes = await folder.open(file, true)
     options.signal?.throwIfAborted()
     if (bytes) {
       found.set(file, await readWhole(bytes, options))
@@ -81,10 +81,11 @@ export async function openSource(source: Source, options: LoadOptions): Promise<
       const name = decodeURIComponent(url.pathname.split('/').pop() ?? '')
       return {
         names: [name],
-        open: async (file) => (file === name ? ofAddress(url, options) : undefined),
+        open: async (file, whole = false) =>
+          file === name ? ofAddress(url, whole, options) : undefined,
       }
     }
-    return { open: (file) => ofAddress(new URL(file, url), options) }
+    return { open: (file, whole = false) => ofAddress(new URL(file, url), whole, options) }
   }
   if (globalThis.File && source instanceof File) return openSource([source], options)
   if (Array.isArray(source)) {

@@ -130,6 +130,18 @@ impl Tensor {
         }
     }
 
+    /// [`Tensor::set`], where a number that leaves the range of the dtype is an error about `what`.
+    pub(crate) fn put(&mut self, index: usize, value: f64, what: &str) -> Result<()> {
+        if self.set(index, value) {
+            return Ok(());
+        }
+        Err(Error::NotFinite {
+            what: format!("{what} in {}", self.dtype().name()),
+            index,
+            value: value.to_string(),
+        })
+    }
+
     /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -34,10 +34,7 @@ impl CoreFile {
     /// How many of the first bytes the header takes, where there were too few.
     #[wasm_bindgen(getter)]
     pub fn wanted(&self) -> Option<f64> {
-        match self.header {
-            Progress::Done(_) => None,
-            Progress::More(wanted) => Some(wanted as f64),
-        }
+        self.header.wanted().map(|wanted| wanted as f64)
     }
 
     /// Where the numbers begin.
@@ -69,12 +66,7 @@ impl CoreFile {
 
 impl CoreFile {
     pub(super) fn header(&self) -> JsResult<&Header> {
-        match &self.header {
-            Progress::Done(header) => Ok(header),
-            Progress::More(wanted) => {
-                Err(crate::Error::argument("prefix", format!("{wanted} bytes"), "fewer").into())
-            }
-        }
+        Ok(self.header.done()?)
     }
 }
 

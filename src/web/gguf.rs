@@ -23,10 +23,7 @@ impl CoreGguf {
     /// How many of the first bytes the header takes at least, where there were too few.
     #[wasm_bindgen(getter)]
     pub fn wanted(&self) -> Option<f64> {
-        match self.header {
-            Progress::Done(_) => None,
-            Progress::More(wanted) => Some(wanted as f64),
-        }
+        self.header.wanted().map(|wanted| wanted as f64)
     }
 
     /// A text.
@@ -57,11 +54,6 @@ impl CoreGguf {
 
 impl CoreGguf {
     fn metadata(&self) -> JsResult<&Metadata> {
-        match &self.header {
-            Progress::Done(header) => Ok(&header.metadata),
-            Progress::More(wanted) => {
-                Err(crate::Error::argument("prefix", format!("{wanted} bytes"), "fewer").into())
-            }
-        }
+        Ok(&self.header.done()?.metadata)
     }
 }

@@ -310,13 +310,11 @@ impl CoreMerge {
         if plan.keeps_headers() {
             return Ok(None);
         }
-        let mut entries: Vec<_> = header
-            .entries()
-            .iter()
+        let same = header.entries().iter().map(safetensors::NewEntry::from);
+        let mut entries: Vec<_> = same
             .map(|entry| safetensors::NewEntry {
-                name: &entry.name,
-                dtype: entry.dtype,
-                shape: plan.shape(&entry.name, &entry.shape),
+                shape: plan.shape(entry.name, entry.shape),
+                ..entry
             })
             .collect();
         if let (Some((table, head)), true) = (plan.new_head(), adds_head)
@@ -366,14 +364,6 @@ pub fn with_metadata(file: &CoreFile, metadata: JsValue) -> JsResult<Vec<u8>> {
     let metadata: BTreeMap<String, String> =
         serde_wasm_bindgen::from_value(metadata).map_err(JsValue::from)?;
     let header = file.header()?;
-    let entries: Vec<_> = header
-        .entries()
-        .iter()
-        .map(|entry| safetensors::NewEntry {
-            name: &entry.name,
-            dtype: entry.dtype,
-            shape: &entry.shape,
-        })
-        .collect();
+    let entries: Vec<_> = header.entries().iter().map(safetensors::NewEntry::from).collect();
     Ok(safetensors::header(&entries, &metadata)?)
 }

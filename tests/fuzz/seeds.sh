@@ -1,6 +1,6 @@
 #!/bin/sh
-# Seeds that no fixture is by itself, for the targets `peft` and `gguf`.
-cd "$(dirname "$0")" && mkdir -p corpus/peft corpus/gguf || exit 1
+# Places for seeds, and those for `peft` and `gguf` that no fixture is by itself.
+cd "$(dirname "$0")" && mkdir -p corpus/peft corpus/lycoris corpus/gguf || exit 1
 
 # le NUMBER BYTES: little-endian.
 le() (

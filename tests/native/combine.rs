@@ -179,6 +179,14 @@ fn ties_as_peft_elects_and_averages() {
 
 #[test]
 fn biases_add_up_and_layers_stay() {
+    // PEFT's svd fails where the kernel has one or three dimensions (peft#3769).
+    for kernel in [vec![9], vec![3, 1, 3]] {
+        let mut conv = random([4, 18], 2, 2.0, 6);
+        conv.layer = Layer::Conv { kernel: kernel.clone() };
+        let got = combine_svd(&[(&conv, 2.0), (&conv, 1.0)], 4).unwrap().delta;
+        assert_eq!(got.weight_shape(), [&[4, 2], kernel.as_slice()].concat());
+        near(&whole(&got), &sum(&[(&conv, 3.0)]));
+    }
     let mut first = random([4, 18], 2, 2.0, 6);
     first.layer = Layer::Conv { kernel: vec![3, 3] };
     let mut second = first.clone();

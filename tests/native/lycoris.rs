@@ -7,7 +7,7 @@ use lokahi::adapter::{Adapter, Axis, Delta};
 use lokahi::format::{AdapterFile, Base, Conventions, Files, Tensors, read};
 use serde_json::{Value, json};
 
-use crate::format::{Stored, close, safetensors_with, stored, wide, within};
+use crate::format::{Stored, close, rounding_of, safetensors_with, stored, wide, within};
 use crate::refused::refused;
 
 const CASES: [&str; 10] = [
@@ -52,16 +52,9 @@ fn deltas_and_merges_are_those_of_lycoris() {
             let merged = delta.merge(&weight, 1.0, false).unwrap();
             close(&format!("{what}.merged"), &wide(&merged), &want("merged"));
             if delta.magnitude.is_none() {
-                // LyCORIS's own comes from two forward passes in f32: their difference has an error of
-                // a few units in the last place of the weights.
-                let noise =
-                    weight.to_f32().iter().fold(0.0f32, |m, v| m.max(v.abs())) * 4.0 * f32::EPSILON;
-                within(
-                    &format!("{what}.delta"),
-                    &delta.materialise(),
-                    &want("delta"),
-                    noise.into(),
-                );
+                // LyCORIS's own is the difference of two forward passes in f32.
+                let noise = rounding_of(&weight);
+                within(&format!("{what}.delta"), &delta.materialise(), &want("delta"), noise);
             }
             agrees(&adapter, module, &delta);
         }

@@ -3,7 +3,7 @@
 //! Left out: what this crate does not have: `set_scale` (peft#2775), splitting of fused projections
 //! (mflux#458), unmerging by subtraction (peft#3532's other half), the embedding scale of Gemma in a
 //! running model (peft#2809, #2839: deltas of embeddings are merged, and the table is scaled whole),
-//! trained tokens of several adapters at once (peft#3514).
+//! trained tokens of several adapters at once (peft#3514), combinations by DARE (peft#3152).
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::format::{Stored, safetensors_file, safetensors_with, stored, with_hea
 use crate::refused::refused;
 
 /// Report; the smallest input that shows it; what is right; the test.
-const REPORTS: [[&str; 4]; 75] = [
+const REPORTS: [[&str; 4]; 76] = [
     // Scale and alpha
     ["peft#2180, #1931, #1935", "LoKr 4x4, r 1, alpha 4", "4 w1 kron w2", "lokr_is_scaled"],
     ["diffusers#13250, #13997", "square w1, w2", "kron, not w1 w2", "lokr_is_scaled"],
@@ -44,6 +44,12 @@ const REPORTS: [[&str; 4]; 75] = [
         "fused qkv, rank 3r",
         "alpha / rank as written",
         "alpha_tensors_count_by_module",
+    ],
+    [
+        "sd-scripts#2204",
+        "block-diagonal up",
+        "found, told",
+        "parts_of_a_fused_projection_are_found",
     ],
     [
         "AnimaLoraStudio#241",

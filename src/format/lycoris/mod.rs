@@ -362,10 +362,8 @@ impl Diffusers {
     fn alpha(&self, module: &str) -> Option<(f64, bool)> {
         let (component, path) = module.split_once('.')?;
         let settings = self.components.get(component)?;
-        let ends = |end: &str| {
-            path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        let own = settings.pattern.iter().find(|(end, _)| ends(end)).map(|(_, alpha)| *alpha);
+        let own = settings.pattern.iter().find(|(end, _)| key::ends_path(path, end));
+        let own = own.map(|(_, alpha)| *alpha);
         Some((own.or(settings.alpha)?, settings.rslora))
     }
 }

@@ -7,6 +7,7 @@ use super::patterns::Patterns;
 use crate::adapter::Warning;
 use crate::format::experts::unwrapped;
 use crate::format::json::{Object, is_off, show};
+use crate::format::key::ends_path;
 use crate::{Error, Result};
 
 /// A method that PEFT has and this crate reads.
@@ -196,11 +197,6 @@ impl Config {
 /// A rank: LoKr with whole factors never uses its size, so it may be larger than any factor's.
 fn rank(json: &Object, field: &str) -> Result<usize> {
     json.need_count(field, 1, 1_000_000_000)
-}
-
-/// Whether a path is `end` or ends with it, behind a dot.
-fn ends_path(path: &str, end: &str) -> bool {
-    path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// `trainable_token_indices`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::header::bits_of;
+use super::header::{Entry, bits_of};
 use crate::format::numbers::append_le_bytes;
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
@@ -22,6 +22,13 @@ pub struct NewEntry<'a> {
     pub dtype: &'a str,
     /// Dimensions, slowest first.
     pub shape: &'a [usize],
+}
+
+/// The tensor of another file, as it is there.
+impl<'a> From<&'a Entry> for NewEntry<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self { name: &entry.name, dtype: entry.dtype, shape: &entry.shape }
+    }
 }
 
 /// Everything before the numbers: eight bytes of length and the JSON, padded to a multiple of
