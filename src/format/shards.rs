@@ -3,84 +3,69 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Files;
 use super::by_name::by_name;
-use super::checkpoint::Source;
+use super::gguf::GgmlType;
 use super::json::Object;
+use super::layout::Place;
 use super::look::short;
-use super::{Files, Tensors};
-use crate::tensor::Tensor;
+use super::safetensors::Header;
 use crate::{Error, Result};
 
 const ONE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// Every tensor of a folder; each is in exactly one file.
-pub(super) struct Shards<'a> {
-    files: Vec<Tensors<'a>>,
-    /// Which file a tensor is in.
-    places: BTreeMap<String, usize>,
+/// The index of a folder, where there is one and no `model.safetensors`.
+pub(super) fn index(folder: &Files<'_>) -> Result<Option<Index>> {
+    if folder.has(ONE) || !folder.has(INDEX) {
+        return Ok(None);
+    }
+    let (name, bytes) = folder.get(INDEX)?;
+    Index::parse(name, bytes).map(Some)
 }
 
-impl<'a> Shards<'a> {
-    /// `model.safetensors` where it is there, else the files of the index: all of them must be
-    /// there, and hold what the index says and nothing else.
-    pub(super) fn parse(folder: &'a Files<'_>) -> Result<Self> {
-        let index = if folder.has(ONE) || !folder.has(INDEX) {
-            None
-        } else {
-            let (name, bytes) = folder.get(INDEX)?;
-            Some(Index::parse(name, bytes)?)
-        };
-        let mut names = BTreeSet::new();
-        match &index {
-            None => names.extend([ONE]),
-            Some(index) => names.extend(index.weight_map.values().map(String::as_str)),
-        }
-        let mut shards = Self { files: Vec::new(), places: BTreeMap::new() };
-        for name in names {
-            let (name, bytes) = folder.get(name)?;
-            let file = Tensors::parse(name, bytes)?;
-            for tensor in file.names() {
-                if let Some(other) = shards.places.insert(tensor.clone(), shards.files.len()) {
-                    let (first, second) = (shards.files[other].file(), file.file());
-                    let reason = format!("it is in {first} and in {second}");
-                    return Err(Error::UnknownTensor { tensor: short(&tensor, 200), reason });
-                }
+/// The files of a model, sorted.
+pub(super) fn names(index: Option<&Index>) -> Vec<String> {
+    index.map_or_else(|| vec![ONE.to_owned()], Index::files)
+}
+
+/// Every tensor of some files by their headers; each is in exactly one. The files hold what the
+/// index says and nothing else.
+pub(super) fn places(files: &[Header], index: Option<&Index>) -> Result<BTreeMap<String, Place>> {
+    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    for (file, header) in files.iter().enumerate() {
+        for entry in header.entries() {
+            let place = Place {
+                name: entry.name.clone(),
+                file,
+                range: entry.range.clone(),
+                shape: entry.shape.clone(),
+                kind: entry.float().map_or(GgmlType::Other(entry.dtype), GgmlType::from),
+                heads: None,
+            };
+            if let Some(other) = places.insert(entry.name.clone(), place) {
+                let (first, second) = (files[other.file].file(), header.file());
+                let reason = format!("it is in {first} and in {second}");
+                return Err(Error::UnknownTensor { tensor: short(&entry.name, 200), reason });
             }
-            shards.files.push(file);
         }
-        if let Some(index) = index {
-            index.check(&shards)?;
-        }
-        Ok(shards)
     }
+    if let Some(index) = index {
+        index.check(files, &places)?;
+    }
+    Ok(places)
 }
 
-impl Source for Shards<'_> {
-    fn names(&self) -> Vec<String> {
-        self.places.keys().cloned().collect()
-    }
-
-    fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.places.get(name).and_then(|&at| self.files[at].shape(name))
-    }
-
-    fn get(&self, name: &str) -> Result<Tensor> {
-        match self.places.get(name) {
-            Some(&at) => self.files[at].get(name),
-            None => Err(Error::MissingTensor { module: name.into(), tensor: name.into() }),
-        }
-    }
-}
-
-/// Tensor name to file name.
-struct Index {
+/// `model.safetensors.index.json`: tensor name to file name.
+#[derive(Debug)]
+pub struct Index {
     file: String,
     weight_map: BTreeMap<String, String>,
 }
 
 impl Index {
-    fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
+    /// Reads the index; `file` is its name for errors.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         let json = Object::parse(file, bytes)?;
         let map = json.object("weight_map")?;
         let names = map.fields().map(|(tensor, shard)| match shard.as_str() {
@@ -94,10 +79,17 @@ impl Index {
         Ok(Self { file: file.to_owned(), weight_map })
     }
 
+    /// The files that it names, sorted.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let names: BTreeSet<_> = self.weight_map.values().cloned().collect();
+        names.into_iter().collect()
+    }
+
     /// Every tensor is where the index says, and the index says so of every tensor.
-    fn check(&self, shards: &Shards<'_>) -> Result<()> {
+    fn check(&self, files: &[Header], places: &BTreeMap<String, Place>) -> Result<()> {
         for (tensor, shard) in &self.weight_map {
-            let at = shards.places.get(tensor).map(|&at| shards.files[at].file());
+            let at = places.get(tensor).map(|place| files[place.file].file());
             // The folder may have longer names than the index: see [`Files::get`].
             if !at.is_some_and(|at| at.ends_with(shard.as_str())) {
                 return Err(Error::MissingTensor {
@@ -106,12 +98,12 @@ impl Index {
                 });
             }
         }
-        match shards.places.iter().find(|(tensor, _)| !self.weight_map.contains_key(*tensor)) {
+        match places.iter().find(|(tensor, _)| !self.weight_map.contains_key(*tensor)) {
             None => Ok(()),
-            Some((tensor, &at)) => {
+            Some((tensor, place)) => {
                 let reason = format!(
                     "it is in {}, but {} does not list it",
-                    shards.files[at].file(),
+                    files[place.file].file(),
                     self.file
                 );
                 Err(Error::UnknownTensor { tensor: short(tensor, 200), reason })

@@ -1,4 +1,5 @@
 import type { Bytes } from './bytes.js'
+import { shardsOf } from './checkpoint.js'
 import { loadTools, type Tools } from './engine.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
@@ -48,7 +49,7 @@ export class Base {
     const only = index ? undefined : await folder.open(ONE)
     if (only) found.push(only)
     const others = folder.names?.filter((name) => name.endsWith('.safetensors')) ?? []
-    const names = index ? shards(await readWhole(index, options)) : only ? [] : others
+    const names = index ? shardsOf(await readWhole(index, options)) : only ? [] : others
     for (const name of names) {
       const file = await folder.open(name)
       if (!file) throw missing(name, source)
@@ -73,20 +74,5 @@ export class Base {
     this.#core?.free()
     if (this.#core) for (const { header } of this.files) header.free()
     this.#core = undefined
-  }
-}
-
-/** The files that an index names, each once. */
-function shards(bytes: Uint8Array): string[] {
-  try {
-    const { weight_map } = JSON.parse(new TextDecoder().decode(bytes))
-    const names = new Set<unknown>(Object.values(weight_map))
-    // Names of files in this folder: an index may come from anywhere.
-    const plain = (name: unknown) => typeof name === 'string' && /^[\w.-]+$/.test(name)
-    if (![...names].every(plain)) throw new Error('a name that is no file of the folder')
-    return ([...names] as string[]).sort()
-  } catch (cause) {
-    const got = (cause as Error).message
-    throw new LokahiError('BadFile', `${INDEX}: expected a weight_map, got: ${got}`, { cause })
   }
 }

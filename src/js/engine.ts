@@ -108,12 +108,12 @@ async function choose(device: 'auto' | Backend): Promise<Engine> {
   }
 }
 
-/** The WebGPU device, opened once. */
+/** The WebGPU device, opened once, and again after it was lost. */
 export async function openDevice(): Promise<core.CoreDevice> {
   if (!globalThis.navigator?.gpu) {
     throw new LokahiError('Device', 'there is no WebGPU here')
   }
-  opened ??= await wait(() => core.CoreDevice.open())
+  if (!opened || opened.lost) opened = await wait(() => core.CoreDevice.open())
   return opened
 }
 

@@ -18,7 +18,14 @@ export {
 export { Base } from './base.js'
 export { init, type Backend, type Engine, type InitOptions } from './engine.js'
 export { LokahiError, type ErrorCode } from './errors.js'
-export { Model, type GenerateOptions, type ModelConfig, type ModelOptions } from './model.js'
+export {
+  Model,
+  type Compared,
+  type GenerateOptions,
+  type Mix,
+  type ModelConfig,
+  type ModelOptions,
+} from './model.js'
 export type { WasmSource } from './platform.js'
 export type { LoadOptions, Progress, Source } from './source.js'
 export {

@@ -1,9 +1,10 @@
 import { Adapter } from './adapter.js'
 import { breather } from './breathe.js'
+import { Checkpoint } from './checkpoint.js'
 import { engine, openDevice, type Backend } from './engine.js'
 import { LokahiError, call, wait } from './errors.js'
-import { CoreModel, CoreSampler } from './lokahi.js'
-import { readFolder, type LoadOptions, type Source } from './source.js'
+import { CoreSampler, type CoreAdapterData, type CoreBatch, type CoreModel } from './lokahi.js'
+import { openSource, type LoadOptions, type Source } from './source.js'
 import { Tokenizer } from './tokenizer.js'
 
 export interface ModelConfig {
@@ -46,6 +47,24 @@ export interface GenerateOptions {
   signal?: AbortSignal
 }
 
+/** Adapters by name, each with its strength. */
+export type Mix = Readonly<Record<string, number>>
+
+/** What came of one text of a comparison. */
+export interface Compared {
+  /** Which of the texts, from 0. */
+  row: number
+  /** The new token; none where only the rest of a character came, at the end. */
+  id?: number
+  /** What it adds to the text; empty in the middle of a character. */
+  text: string
+  /** Whether the text ends here. */
+  ended: boolean
+}
+
+/** Tokens of a prompt that go through the model at once; between them it can be stopped. */
+const CHUNK = 128
+
 /** A small language model with any number of adapters. */
 export class Model {
   readonly backend: Backend
@@ -55,10 +74,21 @@ export class Model {
   /** The weights that adapters may change, `[out, in]`. */
   readonly modules: readonly { name: string; shape: [number, number] }[]
   readonly #tokenizer: Tokenizer | undefined
+  readonly #checkpoint: Checkpoint
   #core: CoreModel | undefined
+  /** On a device: what is loaded, for the case that it is lost. */
+  readonly #loaded = new Map<string, CoreAdapterData>()
+  /** Strengths of the active adapters. */
+  #active: ReadonlyMap<string, number> = new Map()
 
-  private constructor(core: CoreModel, backend: Backend, tokenizer: Tokenizer | undefined) {
+  private constructor(
+    core: CoreModel,
+    backend: Backend,
+    checkpoint: Checkpoint,
+    tokenizer: Tokenizer | undefined,
+  ) {
     this.#core = core
+    this.#checkpoint = checkpoint
     this.#tokenizer = tokenizer
     this.backend = backend
     this.config = call(() => core.config())
@@ -66,22 +96,22 @@ export class Model {
     this.modules = call(() => core.modules())
   }
 
-  /** Loads `config.json`, `model.safetensors` and, where it is there, `tokenizer.json`. */
+  /**
+   * Loads a GGUF file, or `config.json` with `model.safetensors` or its shards; and, where it is
+   * there, the tokenizer.
+   */
   static async fromPretrained(source: Source, options: ModelOptions = {}): Promise<Model> {
     const chosen = engine()
+    const { onProgress, signal, context } = options
     const backend = options.device ?? chosen.backend
-    const needed = ['config.json', 'model.safetensors']
-    const folder = await readFolder(source, needed, [], options)
-    const tokenizer = await Tokenizer.find(source, options)
     const device = backend === 'webgpu' ? await openDevice() : undefined
-    options.signal?.throwIfAborted()
-    const core = call(() =>
-      device
-        ? CoreModel.readOnDevice(folder, options.context, device)
-        : CoreModel.readOnCpu(folder, options.context),
-    )
-    options.onProgress?.({ status: 'ready', file: '', loaded: 0, total: 0, progress: 100 })
-    return new Model(core, backend, tokenizer)
+    signal?.throwIfAborted()
+    const folder = await openSource(source, options)
+    const checkpoint = await Checkpoint.open(folder, source, device !== undefined, options)
+    const tokenizer = await Tokenizer.find(source, folder, checkpoint.gguf, options)
+    const core = await checkpoint.load(device, context, options)
+    onProgress?.({ status: 'ready', file: '', loaded: 0, total: 0, progress: 100 })
+    return new Model(core, backend, checkpoint, tokenizer)
   }
 
   /** Loads an adapter under a name. It changes nothing until `setAdapters`. */
@@ -106,8 +136,9 @@ export class Model {
       const data = await opened.data(options)
       try {
         call(() => this.#open().loadAdapter(name, data))
+        if (this.backend === 'webgpu') this.#loaded.set(name, data)
       } finally {
-        data.free()
+        if (this.#loaded.get(name) !== data) data.free()
       }
     } catch (error) {
       if (adapter !== source) adapter.dispose()
@@ -126,8 +157,9 @@ export class Model {
    * loaded or compiled; a text that is being generated goes on with them.
    */
   setAdapters(names: readonly string[], strengths?: readonly number[]): void {
-    const each = strengths ?? names.map(() => 1)
-    call(() => this.#open().setAdapters([...names], Float32Array.from(each)))
+    const each = Float32Array.from(strengths ?? names.map(() => 1))
+    call(() => this.#open().setAdapters([...names], each))
+    this.#active = new Map(names.map((name, at) => [name, each[at]]))
   }
 
   /** Runs the base alone. */
@@ -153,6 +185,9 @@ export class Model {
   /** Frees an adapter. */
   deleteAdapter(name: string): void {
     call(() => this.#open().deleteAdapter(name))
+    this.#loaded.get(name)?.free()
+    this.#loaded.delete(name)
+    this.#active = new Map([...this.#active].filter(([active]) => active !== name))
   }
 
   /** Text to token ids and back. */
@@ -184,34 +219,107 @@ export class Model {
     prompt: readonly number[],
     options: GenerateOptions = {},
   ): AsyncGenerator<number, void, void> {
+    for await (const [id] of this.#texts(prompt, undefined, options)) {
+      if (id !== undefined) yield id
+    }
+  }
+
+  /**
+   * Continues a prompt once for each mix of adapters, all of them in one batch, so that the weights
+   * of the base are read once a token for all. Each text is what `generate` gives with its adapters
+   * alone. Adapters must not be merged.
+   */
+  async *compare(
+    prompt: string | readonly number[],
+    mixes: readonly Mix[],
+    options: GenerateOptions = {},
+  ): AsyncGenerator<Compared, void, void> {
+    const { tokenizer } = this
+    const prompted = typeof prompt === 'string' ? tokenizer.encode(prompt) : prompt
+    const writers = mixes.map(() => tokenizer.detokenizer())
+    const open = new Set(mixes.keys())
+    const end = (row: number): Compared => {
+      open.delete(row)
+      return { row, text: writers[row].end(), ended: true }
+    }
+    for await (const ids of this.#texts(prompted, mixes, options)) {
+      for (const row of open) {
+        const id = ids[row]
+        yield id === undefined
+          ? end(row)
+          : { row, id, text: writers[row].push(id), ended: false }
+      }
+    }
+    for (const row of open) yield end(row)
+  }
+
+  /** The next token of each text, `undefined` of those that have ended. */
+  async *#texts(
+    prompt: readonly number[],
+    mixes: readonly Mix[] | undefined,
+    options: GenerateOptions,
+  ): AsyncGenerator<(number | undefined)[], void, void> {
     const { maxTokens = 64, temperature = 0, topK = 0, topP = 1, seed = 0, signal } = options
     signal?.throwIfAborted()
-    const { context, eosTokenIds } = this.config
+    const { context, eosTokenIds, vocabularySize } = this.config
+    const rows = mixes?.length ?? 1
     const capacity = Math.min(context, prompt.length + Math.max(0, maxTokens))
-    const sampler = call(() => new CoreSampler(temperature, topK, topP, seed))
+    const samplers: CoreSampler[] = []
     const breathe = breather()
-    let session
+    const core = this.#open()
+    let batch: CoreBatch | undefined
     try {
-      session = call(() => this.#open().session(Math.max(capacity, prompt.length)))
-      let next = Uint32Array.from(checked(prompt))
-      for (let length = prompt.length; length < capacity; length++) {
-        const text = session
+      // One for each text: with the same seed it is what it would be alone.
+      for (let row = 0; row < rows; row++) {
+        samplers.push(call(() => new CoreSampler(temperature, topK, topP, seed)))
+      }
+      const greedy = samplers.every((sampler) => sampler.greedy)
+      batch = call(() =>
+        core.batch(
+          Math.max(capacity, prompt.length),
+          Uint32Array.from(mixes ?? [], (mix) => Object.keys(mix).length),
+          (mixes ?? []).flatMap(Object.keys),
+          Float32Array.from((mixes ?? []).flatMap((mix) => Object.values(mix))),
+        ),
+      )
+      const texts = batch
+      const advance = async (next: readonly (readonly number[])[]) => {
+        if (this.#open() !== core) {
+          throw new LokahiError('DeviceLost', 'the device was lost while this text was written')
+        }
+        const counts = Uint32Array.from(next, (ids) => ids.length)
         const read = await wait<Float32Array>(() =>
-          sampler.greedy
-            ? this.#open().advanceGreedy(text, next)
-            : this.#open().advance(text, next),
+          core.advance(texts, counts, Uint32Array.from(next.flat()), greedy),
         )
-        signal?.throwIfAborted()
-        const id = sampler.greedy ? (read[0] as number) : call(() => sampler.pick(read))
-        if (eosTokenIds.includes(id)) return
-        yield id
-        next = Uint32Array.of(id)
         await breathe()
         signal?.throwIfAborted()
+        return read
+      }
+      let next: readonly (readonly number[])[] = samplers.map(() => checked(prompt))
+      // A prompt without tokens is an error of the core.
+      for (let at = CHUNK; at < prompt.length; at += CHUNK) {
+        await advance(next.map((ids) => ids.slice(0, CHUNK)))
+        next = next.map((ids) => ids.slice(CHUNK))
+      }
+      for (let length = prompt.length; length < capacity; length++) {
+        const read = await advance(next)
+        let at = 0
+        const ids = next.map((before, row) => {
+          if (before.length === 0) return undefined
+          const first = at++ * (greedy ? 1 : vocabularySize)
+          const id = greedy
+            ? read[first]
+            : call(() => samplers[row].pick(read.subarray(first, first + vocabularySize)))
+          return eosTokenIds.includes(id) ? undefined : id
+        })
+        if (ids.every((id) => id === undefined)) return
+        yield ids
+        signal?.throwIfAborted()
+        next = ids.map((id) => (id === undefined ? [] : [id]))
       }
     } finally {
-      session?.free()
-      sampler.free()
+      batch?.free()
+      for (const sampler of samplers) sampler.free()
     }
   }
 
@@ -224,10 +332,43 @@ export class Model {
     return { logits, shape: [ids.length, this.config.vocabularySize] }
   }
 
+  /**
+   * After `DeviceLost`: opens a device again and loads the same model and adapters onto it, from
+   * where the files are on this machine. Texts on their way are lost. Does nothing while all is well.
+   */
+  async recover(options: LoadOptions = {}): Promise<void> {
+    const lost = this.#open()
+    if (!lost.lost) return
+    const device = await openDevice()
+    const core = await this.#checkpoint.load(device, this.config.context, options)
+    try {
+      call(() => {
+        for (const [name, data] of this.#loaded) core.loadAdapter(name, data)
+        core.setAdapters([...this.#active.keys()], Float32Array.from(this.#active.values()))
+        if (lost.merged) core.mergeAdapters()
+      })
+      // It may have been disposed of, or recovered, in the meantime.
+      if (this.#open() !== lost) throw new LokahiError('Disposed', 'this model was recovered twice')
+    } catch (error) {
+      core.free()
+      throw error
+    }
+    this.#core = core
+    lost.free()
+  }
+
+  /** What weights and adapters take, in bytes; on a device all other buffers too. */
+  get memory(): { buffers: number; bytes: number } {
+    const [buffers, bytes] = call(() => this.#open().memory())
+    return { buffers, bytes }
+  }
+
   /** Frees its memory; a text that is being generated rejects. May be called again. */
   dispose(): void {
     this.#core?.free()
     this.#core = undefined
+    for (const data of this.#loaded.values()) data.free()
+    this.#loaded.clear()
   }
 
   #open(): CoreModel {

@@ -6,6 +6,7 @@ import {
   type ChatTemplate,
   type ChatTemplateOptions,
 } from './chat.js'
+import type { Bytes } from './bytes.js'
 import { Detokenizer } from './detokenizer.js'
 import { LokahiError, call } from './errors.js'
 import { readGgufHeader } from './gguf-header.js'
@@ -56,19 +57,30 @@ export class Tokenizer {
 
   /** Loads `tokenizer.json` and what belongs to it, or a GGUF file, of which it reads the header. */
   static async fromPretrained(source: Source, options: LoadOptions = {}): Promise<Tokenizer> {
-    const tokenizer = await Tokenizer.find(source, options)
-    if (!tokenizer) throw missing('tokenizer.json', source)
+    options.signal?.throwIfAborted()
+    const folder = await openSource(source, options)
+    const ggufs = folder.names?.filter((name) => /\.gguf$/i.test(name)) ?? []
+    // Of several, nothing says which one is the model.
+    const gguf = ggufs.length === 1 ? await folder.open(ggufs[0]) : undefined
+    const tokenizer = await Tokenizer.find(source, folder, gguf, options)
+    if (!tokenizer) throw missing(TOKENIZER, source)
     return tokenizer
   }
 
-  /** `fromPretrained`, and `undefined` where there is none. */
-  static async find(source: Source, options: LoadOptions): Promise<Tokenizer | undefined> {
-    options.signal?.throwIfAborted()
-    const folder = await openSource(source, options)
-    const parts = (await readJson(folder, options)) ?? (await readGguf(folder, options))
+  /** That of a folder, or of a GGUF file in it; `undefined` where there is none. @internal */
+  static async find(
+    source: Source,
+    folder: Folder,
+    gguf: Bytes | undefined,
+    options: LoadOptions,
+  ): Promise<Tokenizer | undefined> {
+    const parts =
+      gguf && !folder.names?.includes(TOKENIZER)
+        ? await readGguf(gguf, options.signal)
+        : await readJson(folder, options)
     if (!parts) return undefined
+    const templateFile = await later(source, folder, options)
     const { file, tokenizer, config } = parts
-    const templateFile = await laterFrom(source, options)
     try {
       mendDigits(tokenizer.pre_tokenizer)
       return new Tokenizer(new HubTokenizer(tokenizer, config), config, templateFile)
@@ -129,12 +141,8 @@ async function readJson(folder: Folder, options: LoadOptions): Promise<Found | u
   }
 }
 
-async function readGguf(folder: Folder, options: LoadOptions): Promise<Found | undefined> {
-  const files = folder.names?.filter((name) => /\.gguf$/i.test(name)) ?? []
-  // Of several, nothing says which one is the model.
-  const bytes = files.length === 1 ? await folder.open(files[0]) : undefined
-  if (!bytes) return undefined
-  const header = await readGgufHeader(bytes, options.signal)
+async function readGguf(bytes: Bytes, signal: AbortSignal | undefined): Promise<Found | undefined> {
+  const header = await readGgufHeader(bytes, signal)
   try {
     const parts = call(() => tokenizerOfGguf(bytes.name, header))
     return parts && { file: bytes.name, ...parts }
@@ -147,14 +155,14 @@ async function readGguf(folder: Folder, options: LoadOptions): Promise<Found | u
  * Reads `chat_template.jinja`; from an address only when it is asked for: most models have none, and
  * a browser reports each file that is missing.
  */
-async function laterFrom(
+async function later(
   source: Source,
+  folder: Folder,
   options: LoadOptions,
 ): Promise<() => Promise<string | undefined>> {
-  const read = async (options: LoadOptions) =>
-    readText(await openSource(source, options), TEMPLATE, options)
-  if (typeof source === 'string' || source instanceof URL) return () => read({})
-  const text = await read(options)
+  // Later, the signal of this load says nothing any more.
+  if (!folder.names) return async () => readText(await openSource(source, {}), TEMPLATE, {})
+  const text = await readText(folder, TEMPLATE, options)
   return async () => text
 }
 

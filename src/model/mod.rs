@@ -17,6 +17,7 @@ mod step;
 use std::{collections::HashMap, rc::Rc};
 
 pub use batch::Turn;
+pub use build::Builder;
 pub use sampler::{Sampler, Sampling};
 pub use session::Session;
 

@@ -34,6 +34,12 @@ impl CoreDevice {
         words().unwrap_or_default()
     }
 
+    /// Whether it is of no more use: it was lost, or something failed on it.
+    #[wasm_bindgen(getter)]
+    pub fn lost(&self) -> bool {
+        self.device.failure().is_some()
+    }
+
     /// Whether the device is computed on the CPU.
     #[wasm_bindgen(getter)]
     pub fn software(&self) -> bool {

@@ -1,10 +1,11 @@
 //! The metadata of a GGUF file for JavaScript, which reads the bytes.
 
+use js_sys::Float64Array;
 use wasm_bindgen::prelude::*;
 
-use super::JsResult;
+use super::{JsResult, file::places};
 use crate::format::Progress;
-use crate::format::gguf::{Header, Metadata};
+use crate::format::gguf::{Header, Metadata, model::scalars};
 
 /// The header of a GGUF file, or how much of the file it takes. A getter gives `undefined` where the
 /// key is absent, and an error that names the key where the value is of another type.
@@ -24,6 +25,13 @@ impl CoreGguf {
     #[wasm_bindgen(getter)]
     pub fn wanted(&self) -> Option<f64> {
         self.header.wanted().map(|wanted| wanted as f64)
+    }
+
+    /// The bytes that [`super::model::CoreLayout::gguf`] needs, as start and end; none where it
+    /// needs none.
+    pub fn scalars(&self) -> JsResult<Float64Array> {
+        let range = scalars(self.header()?);
+        Ok(places(range.as_slice()))
     }
 
     /// A text.
@@ -53,7 +61,11 @@ impl CoreGguf {
 }
 
 impl CoreGguf {
+    pub(super) fn header(&self) -> JsResult<&Header> {
+        Ok(self.header.done()?)
+    }
+
     fn metadata(&self) -> JsResult<&Metadata> {
-        Ok(&self.header.done()?.metadata)
+        Ok(&self.header()?.metadata)
     }
 }

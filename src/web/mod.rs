@@ -13,13 +13,9 @@ mod model;
 mod tools;
 
 use js_sys::{Error as JsError, Reflect};
-#[cfg(feature = "run")]
-use js_sys::{Map, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::Error;
-#[cfg(feature = "run")]
-use crate::format::Files;
 
 /// What a call into this room gives.
 type JsResult<T> = Result<T, JsValue>;
@@ -31,21 +27,6 @@ impl From<Error> for JsValue {
         // Setting a property of a fresh object does not fail.
         let _ = Reflect::set(&js, &"code".into(), &error.code().into());
         js.into()
-    }
-}
-
-/// A `Map<string, Uint8Array>` as a folder of files.
-#[cfg(feature = "run")]
-fn files(map: &Map) -> JsResult<Files<'static>> {
-    let mut files = Files::new();
-    let mut strange = None;
-    map.for_each(&mut |bytes, name| match (name.as_string(), bytes.dyn_into::<Uint8Array>()) {
-        (Some(name), Ok(bytes)) => files.insert(name, bytes.to_vec()),
-        (name, _) => strange = Some(name.unwrap_or_default()),
-    });
-    match strange {
-        None => Ok(files),
-        Some(name) => Err(Error::argument("files", "names and Uint8Arrays", name).into()),
     }
 }
 

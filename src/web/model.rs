@@ -1,19 +1,26 @@
 //! Models for JavaScript. Steps return promises that borrow nothing, so that adapters can be
 //! changed while one is pending.
 
-use js_sys::{Float32Array, Map, Promise};
+use js_sys::{Float32Array, Promise};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use super::{JsResult, adapter::CoreAdapterData, device::CoreDevice, file::CoreBase, files, plain};
+use super::{
+    JsResult,
+    adapter::CoreAdapterData,
+    device::CoreDevice,
+    file::{CoreBase, CoreFile},
+    gguf::CoreGguf,
+    plain,
+};
 use crate::{
-    Error,
+    Error, Result,
     backend::Backend,
     cpu::Cpu,
-    format::{Base, Checkpoint},
+    format::{Base, Gather, Index, Layout, ModelConfig},
     gpu::Gpu,
-    model::{Model, Sampler, Sampling, Session},
+    model::{Builder, Model, Sampler, Sampling, Session, Turn},
 };
 
 enum AnyModel {
@@ -21,9 +28,14 @@ enum AnyModel {
     Gpu(Box<Model<Gpu>>),
 }
 
-enum AnySession {
-    Cpu(Session<Cpu>),
-    Gpu(Session<Gpu>),
+enum AnyBuilder {
+    Cpu(Box<Builder<Cpu>>),
+    Gpu(Box<Builder<Gpu>>),
+}
+
+enum AnyBatch {
+    Cpu(Vec<Session<Cpu>>),
+    Gpu(Vec<Session<Gpu>>),
 }
 
 /// Runs the same expression on whichever backend the model has.
@@ -36,27 +48,23 @@ macro_rules! on {
     };
 }
 
-/// Runs a step of a session on the backend that both have.
-macro_rules! step {
-    ($any:expr, $session:expr, $verb:ident, $ids:expr) => {
-        match ($any, $session) {
-            (AnyModel::Cpu(m), AnySession::Cpu(s)) => Ok(promise::<Cpu>(m.$verb(s, $ids)?)),
-            (AnyModel::Gpu(m), AnySession::Gpu(s)) => Ok(promise::<Gpu>(m.$verb(s, $ids)?)),
-            _ => Err(Error::argument("session", "a session of this model", "another's").into()),
-        }
-    };
-}
-
 /// A model on the CPU or on a device.
 #[wasm_bindgen]
 pub struct CoreModel {
     model: AnyModel,
 }
 
-/// One text on its way.
+/// A model whose files are on their way.
 #[wasm_bindgen]
-pub struct CoreSession {
-    session: AnySession,
+pub struct CoreLoading {
+    gather: Gather,
+    builder: AnyBuilder,
+}
+
+/// Texts that go on together.
+#[wasm_bindgen]
+pub struct CoreBatch {
+    texts: AnyBatch,
 }
 
 /// A seeded choice of tokens.
@@ -89,33 +97,89 @@ struct ModuleInfo<'a> {
     shape: [usize; 2],
 }
 
+/// What a model is and where its numbers lie.
+#[wasm_bindgen]
+pub struct CoreLayout {
+    layout: Layout,
+}
+
+#[wasm_bindgen]
+impl CoreLayout {
+    /// Of safetensors files, by `config.json` and their headers, and `index`, where there is one.
+    pub fn safetensors(
+        config: &[u8],
+        files: Vec<CoreFile>,
+        index: Option<Vec<u8>>,
+    ) -> JsResult<CoreLayout> {
+        let config = ModelConfig::parse("config.json", config)?;
+        let headers: JsResult<Vec<_>> = files.iter().map(|f| f.header().cloned()).collect();
+        let index = index.map(|bytes| Index::parse("model.safetensors.index.json", &bytes));
+        let layout = Layout::safetensors(config, &headers?, index.transpose()?.as_ref())?;
+        Ok(Self { layout })
+    }
+
+    /// Of a GGUF file, by its header and the bytes of [`CoreGguf::scalars`].
+    pub fn gguf(header: &CoreGguf, scalars: &[u8]) -> JsResult<CoreLayout> {
+        Ok(Self { layout: Layout::gguf(header.header()?, scalars)? })
+    }
+}
+
+impl CoreLayout {
+    fn config(&self) -> ModelConfig {
+        self.layout.config().clone()
+    }
+
+    fn loading(self, builder: AnyBuilder) -> CoreLoading {
+        CoreLoading { gather: Gather::new(self.layout), builder }
+    }
+}
+
 fn promise<B: Backend>(reading: B::Reading) -> Promise {
     future_to_promise(async move { Ok(Float32Array::from(&reading.await?[..]).into()) })
 }
 
 #[wasm_bindgen]
-impl CoreModel {
-    /// Reads `config.json` and `model.safetensors`, for the CPU.
-    #[wasm_bindgen(js_name = readOnCpu)]
-    pub fn read_on_cpu(folder: &Map, context: Option<usize>) -> JsResult<CoreModel> {
-        let checkpoint = Checkpoint::read(&files(folder)?)?;
-        let model = Box::new(Model::new(Cpu::default(), &checkpoint, context)?);
-        Ok(Self { model: AnyModel::Cpu(model) })
+impl CoreLoading {
+    /// Begins a model on the CPU.
+    #[wasm_bindgen(js_name = onCpu)]
+    pub fn on_cpu(layout: CoreLayout, context: Option<usize>) -> JsResult<CoreLoading> {
+        let builder = Builder::new(Cpu::default(), layout.config(), context)?;
+        Ok(layout.loading(AnyBuilder::Cpu(Box::new(builder))))
     }
 
-    /// Reads `config.json` and `model.safetensors`, for a device.
-    #[wasm_bindgen(js_name = readOnDevice)]
-    pub fn read_on_device(
-        folder: &Map,
+    /// Begins a model on a device.
+    #[wasm_bindgen(js_name = onDevice)]
+    pub fn on_device(
+        layout: CoreLayout,
         context: Option<usize>,
         device: &CoreDevice,
-    ) -> JsResult<CoreModel> {
-        let checkpoint = Checkpoint::read(&files(folder)?)?;
-        let backend = device.device().backend();
-        let model = Box::new(Model::new(backend, &checkpoint, context)?);
-        Ok(Self { model: AnyModel::Gpu(model) })
+    ) -> JsResult<CoreLoading> {
+        let builder = Builder::new(device.device().backend(), layout.config(), context)?;
+        Ok(layout.loading(AnyBuilder::Gpu(Box::new(builder))))
     }
 
+    /// Takes the next bytes of a file, counted from its start.
+    pub fn push(&mut self, file: usize, piece: &[u8]) -> JsResult<()> {
+        let Self { gather, builder } = self;
+        Ok(match builder {
+            AnyBuilder::Cpu(builder) => gather.push(file, piece, |n, t| builder.put(n, t))?,
+            AnyBuilder::Gpu(builder) => gather.push(file, piece, |n, t| builder.put(n, t))?,
+        })
+    }
+
+    /// The model, once all bytes have come.
+    pub fn finish(self) -> JsResult<CoreModel> {
+        self.gather.finish()?;
+        let model = match self.builder {
+            AnyBuilder::Cpu(builder) => AnyModel::Cpu(Box::new(builder.finish()?)),
+            AnyBuilder::Gpu(builder) => AnyModel::Gpu(Box::new(builder.finish()?)),
+        };
+        Ok(CoreModel { model })
+    }
+}
+
+#[wasm_bindgen]
+impl CoreModel {
     /// The configuration and the number of parameters.
     pub fn config(&self) -> JsResult<JsValue> {
         on!(&self.model, model => {
@@ -209,25 +273,94 @@ impl CoreModel {
         }
     }
 
-    /// A new text of at most `capacity` tokens.
-    pub fn session(&mut self, capacity: usize) -> JsResult<CoreSession> {
-        let session = match &mut self.model {
-            AnyModel::Cpu(model) => AnySession::Cpu(model.session(capacity)?),
-            AnyModel::Gpu(model) => AnySession::Gpu(model.session(capacity)?),
+    /// New texts of at most `capacity` tokens each, which go on together. Text `i` runs with the
+    /// next `counts[i]` of `names` at their `strengths`; all with the active adapters where there
+    /// are no counts.
+    pub fn batch(
+        &mut self,
+        capacity: usize,
+        counts: &[usize],
+        names: Vec<String>,
+        strengths: Vec<f32>,
+    ) -> JsResult<CoreBatch> {
+        let wanted: Vec<_> = names.iter().map(String::as_str).zip(strengths).collect();
+        let texts = match &mut self.model {
+            AnyModel::Cpu(model) => AnyBatch::Cpu(texts(model, capacity, counts, &wanted)?),
+            AnyModel::Gpu(model) => AnyBatch::Gpu(texts(model, capacity, counts, &wanted)?),
         };
-        Ok(CoreSession { session })
+        Ok(CoreBatch { texts })
     }
 
-    /// Appends tokens; the logits of what comes next.
-    pub fn advance(&mut self, session: &mut CoreSession, ids: &[u32]) -> JsResult<Promise> {
-        step!(&mut self.model, &mut session.session, advance, ids)
+    /// Appends to text `i` the next `counts[i]` of `ids`; texts without any rest. The logits
+    /// `[texts that go on, vocabulary]` of what comes next, or the most likely tokens `[texts]`.
+    pub fn advance(
+        &mut self,
+        batch: &mut CoreBatch,
+        counts: &[usize],
+        ids: &[u32],
+        greedy: bool,
+    ) -> JsResult<Promise> {
+        match (&mut self.model, &mut batch.texts) {
+            (AnyModel::Cpu(m), AnyBatch::Cpu(t)) => advance(m, t, counts, ids, greedy),
+            (AnyModel::Gpu(m), AnyBatch::Gpu(t)) => advance(m, t, counts, ids, greedy),
+            _ => Err(Error::argument("batch", "texts of this model", "another's").into()),
+        }
     }
 
-    /// Appends tokens; the most likely next one, as an array of one number.
-    #[wasm_bindgen(js_name = advanceGreedy)]
-    pub fn advance_greedy(&mut self, session: &mut CoreSession, ids: &[u32]) -> JsResult<Promise> {
-        step!(&mut self.model, &mut session.session, advance_greedy, ids)
+    /// Whether its device is of no more use.
+    #[wasm_bindgen(getter)]
+    pub fn lost(&mut self) -> bool {
+        match &mut self.model {
+            AnyModel::Cpu(_) => false,
+            AnyModel::Gpu(model) => model.backend().device().failure().is_some(),
+        }
     }
+
+    /// What the model holds: buffers and bytes.
+    pub fn memory(&mut self) -> Vec<f64> {
+        let memory = on!(&mut self.model, model => model.backend().memory());
+        vec![memory.buffers as f64, memory.bytes as f64]
+    }
+}
+
+fn texts<B: Backend>(
+    model: &mut Model<B>,
+    capacity: usize,
+    counts: &[usize],
+    mut wanted: &[(&str, f32)],
+) -> Result<Vec<Session<B>>> {
+    if counts.is_empty() {
+        return Ok(vec![model.session(capacity)?]);
+    }
+    let text = |count: &usize| {
+        let (own, rest) = wanted.split_at_checked(*count).unwrap_or((wanted, &[]));
+        wanted = rest;
+        model.session_with(capacity, own)
+    };
+    counts.iter().map(text).collect()
+}
+
+fn advance<B: Backend>(
+    model: &mut Model<B>,
+    texts: &mut [Session<B>],
+    counts: &[usize],
+    mut ids: &[u32],
+    greedy: bool,
+) -> JsResult<Promise> {
+    let mut turns = Vec::new();
+    for (session, count) in texts.iter_mut().zip(counts) {
+        let (own, rest) = ids.split_at_checked(*count).unwrap_or((ids, &[]));
+        ids = rest;
+        if *count > 0 {
+            turns.push(Turn { session, ids: own });
+        }
+    }
+    let reading = if greedy {
+        model.advance_all_greedy(&mut turns)?
+    } else {
+        model.advance_all(&mut turns)?
+    };
+    Ok(promise::<B>(reading))
 }
 
 #[wasm_bindgen]

@@ -8,8 +8,8 @@ use ::safetensors::tensor::{Dtype, TensorView};
 use lokahi::Result;
 use lokahi::adapter::{Adapter, Delta, Factors, KronFactor, Loha, Lokr, Lora};
 use lokahi::format::{
-    AdapterFile, Checkpoint, Conventions, Family, Files, ModelConfig, Parts, Progress, RopeScaling,
-    Tensors, peft, safetensors,
+    AdapterFile, Checkpoint, Conventions, Family, Files, Layout, ModelConfig, Parts, Progress,
+    RopeScaling, Tensors, peft, safetensors,
 };
 use lokahi::tensor::{DType, Data, Matrix, Tensor};
 use serde_json::{Value, json};
@@ -1092,7 +1092,7 @@ fn tiny_tensors() -> Vec<Stored> {
         let len = shape.iter().product();
         (name, shape, vec![0.5; len])
     };
-    Checkpoint::shapes(&config).into_iter().map(fill).collect()
+    Layout::shapes(&config).into_iter().map(fill).collect()
 }
 
 fn read_tiny(config: Value, tensors: &[Stored]) -> Result<Checkpoint> {

@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use ::safetensors::tensor::{Dtype, TensorView};
 use lokahi::{
     Result,
     cpu::Cpu,
     format::{
-        Checkpoint, Family, Files, ModelConfig, RopeScaling, Tensors,
-        gguf::{self, Gguf, Metadata, names, rope_order},
+        Checkpoint, Family, Files, Gather, Layout, ModelConfig, RopeScaling, Tensors,
+        gguf::{self, Metadata, names, rope_order},
+        safetensors,
     },
     model::Model,
     tensor::{Data, Tensor},
 };
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
 use crate::{
@@ -250,7 +251,7 @@ fn safetensors_file(tensors: &[Named]) -> Vec<u8> {
     let views = tensors.iter().zip(&bytes).map(|((name, tensor), bytes)| {
         (name.clone(), TensorView::new(Dtype::F32, tensor.shape().to_vec(), bytes).unwrap())
     });
-    safetensors::serialize(views, None).unwrap()
+    ::safetensors::serialize(views, None).unwrap()
 }
 
 fn folder(name: &str, shards: &[(&str, &[Named])], index: Option<Value>) -> Files<'static> {
@@ -393,7 +394,51 @@ fn gguf_file(name: &str) -> File {
 impl File {
     fn read(&self) -> Result<Checkpoint> {
         let bytes = gguf::write(&self.metadata, &self.tensors).unwrap();
-        gguf::model::read(&Gguf::parse("m.gguf", &bytes).unwrap())
+        Checkpoint::read(&Files::from_iter([("m.gguf", &bytes[..])]))
+    }
+}
+
+/// What comes of a file that arrives in pieces of `len` bytes, of which only the first `until` come.
+fn in_pieces(
+    layout: Layout,
+    bytes: &[u8],
+    len: usize,
+    until: usize,
+) -> Result<BTreeMap<String, Tensor>> {
+    let mut gather = Gather::new(layout);
+    let mut found = BTreeMap::new();
+    for piece in bytes[..until].chunks(len) {
+        gather.push(0, piece, |name, tensor| {
+            found.insert(name, tensor);
+            Ok(())
+        })?;
+    }
+    gather.finish()?;
+    Ok(found)
+}
+
+#[test]
+fn a_file_may_come_in_pieces() {
+    let llama = sample("llama-untied");
+    let (config, bytes) = (config("llama-untied"), llama.model[1].1);
+    let config = parse(&config).unwrap();
+    let header = safetensors::Header::parse("m", bytes, bytes.len() as u64).unwrap();
+    let one = Layout::safetensors(config, &[header.done().unwrap().clone()], None).unwrap();
+    let file = gguf_file("llama-untied");
+    let gguf = gguf::write(&file.metadata, &file.tensors).unwrap();
+    let header = gguf::Header::parse("m.gguf", &gguf, gguf.len() as u64).unwrap();
+    let two = Layout::gguf(header.done().unwrap(), &[]).unwrap();
+    let want = Checkpoint::read(&files(llama.model)).unwrap().tensors;
+    for (layout, bytes) in [(one, bytes), (two, &gguf)] {
+        for len in [7, 4096, bytes.len()] {
+            let got = in_pieces(layout.clone(), bytes, len, bytes.len()).unwrap();
+            assert_eq!(got, want, "pieces of {len}");
+        }
+        // GGUF may end in padding.
+        let cut = in_pieces(layout.clone(), bytes, 1000, bytes.len() - 40);
+        refused(cut, "BadFile", &["tensor", "at least", &format!("got {}", bytes.len() - 40)]);
+        let mut gather = Gather::new(layout);
+        refused(gather.push(1, bytes, |_, _| Ok(())), "BadArgument", &["file"]);
     }
 }
 

@@ -15,11 +15,7 @@ use std::{
 use lokahi::{
     backend::Backend,
     cpu::Cpu,
-    format::{
-        Checkpoint, Files, Tensors,
-        gguf::{self, Gguf},
-        peft,
-    },
+    format::{Checkpoint, Files, Tensors, peft},
     gpu::Device,
     model::{Model, Session, Turn},
 };
@@ -75,7 +71,7 @@ fn file() -> Option<PathBuf> {
 
 fn model<B: Backend>(backend: B, path: &Path) -> Model<B> {
     let bytes = fs::read(path).unwrap();
-    let checkpoint = gguf::model::read(&Gguf::parse("smollm2.gguf", &bytes).unwrap()).unwrap();
+    let checkpoint = Checkpoint::read(&Files::from_iter([("smollm2.gguf", &bytes[..])])).unwrap();
     let mut model = Model::new(backend, &checkpoint, Some(256)).unwrap();
     for name in NAMES {
         let files = ["adapter_config.json", "adapter_model.safetensors"];

@@ -92,7 +92,7 @@ impl GgmlType {
 
     /// The numbers in the bytes of a file; `None` of a type that is not read here. Q4_0 is kept as
     /// Q4_1, which holds the same numbers.
-    pub(super) fn numbers(self, bytes: &[u8]) -> Option<Data> {
+    pub(in crate::format) fn numbers(self, bytes: &[u8]) -> Option<Data> {
         match self {
             Self::F32 => Some(from_le_bytes(DType::F32, bytes)),
             Self::F16 => Some(from_le_bytes(DType::F16, bytes)),

@@ -3,13 +3,13 @@
 //! own order.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::rope_order::{Heads, is_reordered, matrix_to_transformers};
-use super::{Gguf, Metadata, names};
-use crate::format::checkpoint::Source;
+use super::rope_order::{Heads, is_reordered};
+use super::{Header, Metadata, TensorInfo, names};
+use crate::format::layout::Place;
 use crate::format::look::short;
-use crate::format::{Checkpoint, Family, ModelConfig, RopeScaling};
-use crate::tensor::Tensor;
+use crate::format::{Family, ModelConfig, RopeScaling};
 use crate::{Error, Result};
 
 /// The divisors of the rotary frequencies, where Llama 3 has them.
@@ -37,22 +37,32 @@ const KNOWN: [&str; 18] = [
     "vocab_size",
 ];
 
-/// The model in a file. Every tensor is used, or named in the error.
-pub fn read(file: &Gguf<'_>) -> Result<Checkpoint> {
-    let settings = Settings::of(&file.header().metadata)?;
-    let config = settings.config(file)?;
-    let mut source = Renamed {
-        file,
-        architecture: settings.architecture,
-        heads: Heads::from(&config),
-        names: BTreeMap::new(),
-    };
-    for stored in file.header().tensors.keys().filter(|name| *name != DIVISORS) {
+/// The part of a file that its config needs beside the header.
+#[must_use]
+pub fn scalars(header: &Header) -> Option<Range<u64>> {
+    header.tensors.get(DIVISORS).map(|info| info.range.clone())
+}
+
+/// The config of a model, and its tensors by transformers' names. `scalars` are the bytes of
+/// [`scalars`], empty where there are none.
+pub(in crate::format) fn read(
+    header: &Header,
+    scalars: &[u8],
+) -> Result<(ModelConfig, BTreeMap<String, Place>)> {
+    let settings = Settings::of(&header.metadata)?;
+    let config = settings.config(header, scalars)?;
+    let heads = Heads::from(&config);
+    let place = |(stored, info): (&String, &TensorInfo)| {
         // An unknown name stays as it is, for the error.
         let name = names::to_transformers(stored).unwrap_or_else(|| stored.clone());
-        source.names.insert(name, stored);
-    }
-    Checkpoint::from_source(config, &source)
+        // Of a bias as of a weight.
+        let module = name.rsplit_once('.').map_or(&*name, |(module, _)| module);
+        let heads = is_reordered(settings.architecture, module).then(|| heads.of(module));
+        let TensorInfo { shape, kind, range } = info.clone();
+        (name.clone(), Place { name, file: 0, range, shape, kind, heads })
+    };
+    let tensors = header.tensors.iter().filter(|(name, _)| *name != DIVISORS);
+    Ok((config, tensors.map(place).collect()))
 }
 
 /// The metadata of one architecture, without the front of its keys.
@@ -119,10 +129,9 @@ impl<'a> Settings<'a> {
     }
 
     /// What the file says of the model; the limits are those of `config.json`.
-    fn config(&self, file: &Gguf<'_>) -> Result<ModelConfig> {
+    fn config(&self, header: &Header, scalars: &[u8]) -> Result<ModelConfig> {
         self.check_known()?;
-        let tensors = &file.header().tensors;
-        let has = |name: &str| tensors.contains_key(name);
+        let has = |name: &str| header.tensors.contains_key(name);
         let hidden_size = self.need_count("embedding_length", 1 << 16)?;
         let num_hidden_layers = self.need_count("block_count", 1024)?;
         let num_attention_heads = self.need_count("attention.head_count", 1024)?;
@@ -143,10 +152,10 @@ impl<'a> Settings<'a> {
             num_key_value_heads,
             head_dim,
             intermediate_size: self.need_count("feed_forward_length", 1 << 20)?,
-            vocab_size: self.vocabulary(file)?,
+            vocab_size: self.vocabulary(header)?,
             rms_norm_eps: self.positive(epsilon)?.ok_or_else(|| self.bad(epsilon, "a value"))?,
             rope_theta: f64::from(self.positive("rope.freq_base")?.unwrap_or(10_000.0)),
-            rope_scaling: self.rope_scaling(file, head_dim)?,
+            rope_scaling: self.rope_scaling(header, scalars, head_dim)?,
             max_position_embeddings: self.need_count("context_length", 1 << 24)?,
             windows: vec![None; num_hidden_layers],
             qkv_bias: self.family == Family::Qwen2 || has("blk.0.attn_q.bias"),
@@ -198,8 +207,8 @@ impl<'a> Settings<'a> {
     }
 
     /// As many tokens as the table has rows.
-    fn vocabulary(&self, file: &Gguf<'_>) -> Result<usize> {
-        let table = file.header().info("token_embd.weight")?;
+    fn vocabulary(&self, header: &Header) -> Result<usize> {
+        let table = header.info("token_embd.weight")?;
         let rows = table.shape.first().copied().filter(|rows| (1..=1 << 24).contains(rows));
         rows.ok_or_else(|| Error::ShapeMismatch {
             what: "tensor token_embd.weight".into(),
@@ -208,7 +217,12 @@ impl<'a> Settings<'a> {
         })
     }
 
-    fn rope_scaling(&self, file: &Gguf<'_>, head_dim: usize) -> Result<RopeScaling> {
+    fn rope_scaling(
+        &self,
+        header: &Header,
+        scalars: &[u8],
+        head_dim: usize,
+    ) -> Result<RopeScaling> {
         let (kind, factor) = ("rope.scaling.type", "rope.scaling.factor");
         let old = self.positive("rope.scale_linear")?.filter(|factor| *factor != 1.0);
         let scaling = match (self.metadata.text(&self.key(kind))?, self.positive(factor)?, old) {
@@ -221,13 +235,13 @@ impl<'a> Settings<'a> {
             }
             (Some(other), ..) => return Err(self.unsupported(kind, short(other, 60), "linear")),
         };
-        if !file.header().tensors.contains_key(DIVISORS) {
+        if !header.tensors.contains_key(DIVISORS) {
             return Ok(scaling);
         }
         if scaling != RopeScaling::None {
             return Err(self.unsupported(kind, format!("linear with {DIVISORS}"), "one of them"));
         }
-        let tensor = file.get(DIVISORS)?;
+        let tensor = header.tensor(DIVISORS, scalars)?;
         if tensor.shape() != [head_dim / 2] {
             return Err(Error::shape(
                 format!("tensor {DIVISORS}"),
@@ -241,40 +255,5 @@ impl<'a> Settings<'a> {
             None => Ok(RopeScaling::Divisors(divisors)),
             Some(bad) => Err(Error::argument(DIVISORS, "positive divisors", bad)),
         }
-    }
-}
-
-/// The tensors of a file by the names of transformers, with its order of rows.
-struct Renamed<'a> {
-    file: &'a Gguf<'a>,
-    architecture: &'a str,
-    heads: Heads,
-    /// Transformers' name to the name in the file.
-    names: BTreeMap<String, &'a str>,
-}
-
-impl Renamed<'_> {
-    fn stored<'b>(&'b self, name: &'b str) -> &'b str {
-        self.names.get(name).copied().unwrap_or(name)
-    }
-}
-
-impl Source for Renamed<'_> {
-    fn names(&self) -> Vec<String> {
-        self.names.keys().cloned().collect()
-    }
-
-    fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.file.header().tensors.get(self.stored(name)).map(|info| info.shape.as_slice())
-    }
-
-    fn get(&self, name: &str) -> Result<Tensor> {
-        let tensor = self.file.get(self.stored(name))?;
-        // Of a bias as of a weight.
-        let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
-        if !is_reordered(self.architecture, module) {
-            return Ok(tensor);
-        }
-        matrix_to_transformers(&tensor, self.heads.of(module))
     }
 }
