@@ -3,6 +3,7 @@ import type { Bytes } from './bytes.js'
 import { engine, loadTools } from './engine.js'
 import { LokahiError, call } from './errors.js'
 import * as core from './lokahi.js'
+import type { CoreAdapter as ToolsAdapter } from './lokahi_tools.js'
 import { Opened, type Opening } from './opened.js'
 import {
   missing,
@@ -147,10 +148,10 @@ export class Adapter {
   #modules: readonly AdapterModule[] = []
   #warnings: readonly AdapterWarning[] = []
   readonly #opening: Opening
-  /** In the wasm of models, which measures too. */
+  /** In the wasm of models. */
   readonly #opened: Opened
   /** In the wasm of the tools, once one was used. */
-  #inTools: Promise<Opened> | undefined
+  #inTools: Promise<Opened<ToolsAdapter>> | undefined
   #prefixes: string[] = []
   /** Whether the modules have the names of a base, which the tools gave them. */
   #resolved = false
@@ -209,13 +210,13 @@ export class Adapter {
     options: { threshold?: number; signal?: AbortSignal } = {},
   ): Promise<Spectrum> {
     const { threshold, signal } = options
-    const opened = await this.#current()
+    const opened = await this.inTools()
     return opened.withModule(module, (core) => core.spectrum(module, threshold), signal)
   }
 
   /** NaN, infinities, factors of zeros, modules that were never trained. */
   async findings(module: string, options: { signal?: AbortSignal } = {}): Promise<Finding[]> {
-    const opened = await this.#current()
+    const opened = await this.inTools()
     return opened.withModule(module, (core) => core.findings(module), options.signal)
   }
 
@@ -261,7 +262,7 @@ export class Adapter {
   }
 
   /** In the wasm of the tools, by the names of the base that was resolved last. @internal */
-  async inTools(): Promise<Opened> {
+  async inTools(): Promise<Opened<ToolsAdapter>> {
     this.#opened.core
     this.#inTools ??= loadTools().then(async (tools) => {
       const opened = await Opened.open(tools, this.#opening, {})

@@ -10,13 +10,19 @@ export interface Bytes {
   stream(options: LoadOptions): AsyncIterable<Uint8Array>
 }
 export async function* pieces(this: Bytes): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < this.size; at += 1 << 22) yield await this.read(at, Math.min(this.size, at + (1 << 22)))
+  for (let at = 0; at < this.size; at += 1 << 22)
+    yield await this.read(at, Math.min(this.size, at + (1 << 22)))
 }
 
 /** A file that is in memory. */
 export function ofMemory(name: string, data: ArrayBuffer | Uint8Array): Bytes {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data)
-  return { name, size: bytes.length, stream: pieces, read: async (start, end) => bytes.subarray(start, end) }
+  return {
+    name,
+    size: bytes.length,
+    stream: pieces,
+    read: async (start, end) => bytes.subarray(start, end),
+  }
 }
 
 /** A file that was picked or dropped: parts are read from disk when they are asked for. */

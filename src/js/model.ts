@@ -245,9 +245,7 @@ export class Model {
     for await (const ids of this.#texts(prompted, mixes, options)) {
       for (const row of open) {
         const id = ids[row]
-        yield id === undefined
-          ? end(row)
-          : { row, id, text: writers[row].push(id), ended: false }
+        yield id === undefined ? end(row) : { row, id, text: writers[row].push(id), ended: false }
       }
     }
     for (const row of open) yield end(row)

@@ -17,26 +17,32 @@ export interface Opening {
 type Part = [start: number, bytes: Uint8Array]
 
 /** The half of the wasm that an adapter is opened in: that of models, or that of the tools. */
-interface Core {
-  CoreAdapter: typeof CoreAdapter
+interface Core<A> {
+  CoreAdapter: {
+    [open in 'open' | 'openGguf']: (...given: Parameters<(typeof CoreAdapter)[open]>) => A
+  }
   CoreFile: typeof CoreFile
 }
 
 /** An adapter in one of the two wasms; its numbers stay in the file until they are asked for. */
-export class Opened {
+export class Opened<A extends CoreAdapter = CoreAdapter> {
   readonly file: Bytes
   /** Parts of the file with the alphas, which the modules are made of. */
   readonly #scalars: readonly Part[]
-  #core: CoreAdapter | undefined
+  #core: A | undefined
 
-  private constructor(core: CoreAdapter, file: Bytes, scalars: readonly Part[]) {
+  private constructor(core: A, file: Bytes, scalars: readonly Part[]) {
     this.#core = core
     this.file = file
     this.#scalars = scalars
     this.#forget()
   }
 
-  static async open(core: Core, opening: Opening, options: LoadOptions): Promise<Opened> {
+  static async open<A extends CoreAdapter>(
+    core: Core<A>,
+    opening: Opening,
+    options: LoadOptions,
+  ): Promise<Opened<A>> {
     const { file, config, conventions } = opening
     if (/\.gguf$/i.test(file.name)) {
       const bytes = await readWhole(file, options)
@@ -56,7 +62,7 @@ export class Opened {
     return new Opened(adapter, file, scalars)
   }
 
-  get core(): CoreAdapter {
+  get core(): A {
     if (!this.#core) throw new LokahiError('Disposed', 'this adapter was disposed')
     return this.#core
   }
@@ -64,7 +70,7 @@ export class Opened {
   /** Reads the numbers of one module and hands them over. */
   async withModule<T>(
     module: string,
-    use: (core: CoreAdapter) => T,
+    use: (core: A) => T,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     const ranges = call(() => this.core.ranges(module))
@@ -86,7 +92,7 @@ export class Opened {
     return this.#with(parts, (core) => core.read())
   }
 
-  #with<T>(parts: readonly Part[], use: (core: CoreAdapter) => T): T {
+  #with<T>(parts: readonly Part[], use: (core: A) => T): T {
     return call(() => {
       // It may have been disposed of in the meantime.
       const { core } = this

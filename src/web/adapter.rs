@@ -11,18 +11,17 @@ use super::file::{CoreBase, CoreFile, places};
 use super::{JsResult, plain};
 use crate::{
     Error,
-    adapter::{Adapter, Axis, Delta, Layer, Warning},
-    analysis,
+    adapter::{Adapter, Axis, Layer, Warning},
     format::{AdapterFile, Conventions, Outline, Tensors, gguf},
 };
 
 /// An adapter file: known from its header, read when asked.
 #[wasm_bindgen]
 pub struct CoreAdapter {
-    inside: Inside,
+    pub(super) inside: Inside,
 }
 
-enum Inside {
+pub(super) enum Inside {
     File(Box<AdapterFile<'static>>),
     /// Small, and without names for its parts: read whole.
     Gguf {
@@ -76,29 +75,6 @@ pub(super) struct WarningInfo<'a> {
     code: &'static str,
     module: &'a str,
     message: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SpectrumInfo {
-    singular_values: Vec<f64>,
-    rank_bound: usize,
-    numerical_rank: usize,
-    stable_rank: f64,
-    entropy_rank: f64,
-    threshold: f64,
-    frobenius_norm: f64,
-    spectral_norm: f64,
-    alpha_per_rank: f64,
-    energy: Vec<f64>,
-}
-
-#[derive(Serialize)]
-struct FindingInfo {
-    code: &'static str,
-    tensor: String,
-    count: usize,
-    first: usize,
 }
 
 /// [`Conventions`] as JavaScript gives them.
@@ -265,48 +241,6 @@ impl CoreAdapter {
         Ok(())
     }
 
-    /// Singular values and ranks of one module's `dW`; `threshold` is relative to the largest.
-    pub fn spectrum(&self, module: &str, threshold: Option<f64>) -> JsResult<JsValue> {
-        let delta = self.delta(module)?;
-        let threshold = analysis::threshold_or_default(threshold, delta.method().shape())?;
-        let measures = analysis::measure(&delta, Some(threshold))?;
-        plain(&SpectrumInfo {
-            rank_bound: measures.ranks.bound,
-            numerical_rank: measures.ranks.numerical,
-            stable_rank: measures.ranks.stable,
-            entropy_rank: measures.ranks.entropy,
-            threshold,
-            frobenius_norm: measures.frobenius_norm,
-            spectral_norm: measures.spectral_norm,
-            alpha_per_rank: measures.alpha_per_rank,
-            energy: measures.energy,
-            singular_values: measures.sigma,
-        })
-    }
-
-    /// What is wrong with the numbers of one module.
-    pub fn findings(&self, module: &str) -> JsResult<JsValue> {
-        let mut findings = match &self.inside {
-            Inside::File(file) => {
-                let stored = file.stored(module)?;
-                let named: Vec<_> = stored.iter().map(|(name, t)| (name.as_str(), t)).collect();
-                analysis::tensor_findings(&named)
-            }
-            Inside::Gguf { .. } => Vec::new(),
-        };
-        // What is not finite is no delta.
-        if findings.is_empty() {
-            findings = analysis::findings(&self.delta(module)?);
-        }
-        let info = findings.into_iter().map(|finding| FindingInfo {
-            code: finding.kind.code(),
-            tensor: finding.tensor,
-            count: finding.count,
-            first: finding.first,
-        });
-        plain(&info.collect::<Vec<_>>())
-    }
-
     /// All of it; the bytes of [`CoreAdapter::extent`] must have been added.
     pub fn read(&self) -> JsResult<CoreAdapterData> {
         let adapter = match &self.inside {
@@ -314,19 +248,6 @@ impl CoreAdapter {
             Inside::Gguf { adapter, .. } => adapter.clone(),
         };
         Ok(CoreAdapterData { adapter })
-    }
-}
-
-impl CoreAdapter {
-    pub(super) fn delta(&self, module: &str) -> Result<Delta, Error> {
-        match &self.inside {
-            Inside::File(file) => file.delta(module),
-            Inside::Gguf { adapter, .. } => {
-                let expected = "the name of a module of this adapter";
-                let missing = || Error::argument("module", expected, module);
-                adapter.deltas.get(module).cloned().ok_or_else(missing)
-            }
-        }
     }
 }
 

@@ -7,6 +7,8 @@ mod device;
 mod file;
 #[cfg(feature = "run")]
 mod gguf;
+#[cfg(feature = "tools")]
+mod measures;
 #[cfg(feature = "run")]
 mod model;
 #[cfg(feature = "tools")]
