@@ -55,7 +55,10 @@ test('a lost device is named, and the model goes on on another without a request
     model.mergeAdapters()
     const before = [...(await model.forward([1, 5, 9])).logits]
     window.devices.at(-1).destroy()
-    const lost = await model.forward([1]).then(() => 'no error', (error) => error.code)
+    const lost = await model.forward([1]).then(
+      () => 'no error',
+      (error) => error.code,
+    )
     await model.recover()
     const equal = (await model.forward([1, 5, 9])).logits.every((x, i) => x === before[i])
     return { lost, equal, merged: model.merged, devices: window.devices.length }

@@ -9,3 +9,4 @@ if (window.GPUAdapter) {
   }
 }
 window.lokahi = import('lokahi')
+window.agree = import('../../smollm2/agree.mjs')
