@@ -7,29 +7,19 @@ export interface Bytes {
   /** Bytes of the whole file. */
   size: number
   read(start: number, end: number): Promise<Uint8Array>
-  stream(options: LoadOptions): AsyncIterable<Uint8Array>
-}
-export async function* pieces(this: Bytes): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < this.size; at += 1 << 22)
-    yield await this.read(at, Math.min(this.size, at + (1 << 22)))
 }
 
 /** A file that is in memory. */
 export function ofMemory(name: string, data: ArrayBuffer | Uint8Array): Bytes {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data)
-  return {
-    name,
-    size: bytes.length,
-    stream: pieces,
-    read: async (start, end) => bytes.subarray(start, end),
-  }
+  return { name, size: bytes.length, read: async (start, end) => bytes.subarray(start, end) }
 }
 
 /** A file that was picked or dropped: parts are read from disk when they are asked for. */
 export function ofBlob(name: string, blob: Blob): Bytes {
   const read = async (start: number, end: number) =>
     new Uint8Array(await blob.slice(start, end).arrayBuffer())
-  return { name, size: blob.size, read, stream: pieces }
+  return { name, size: blob.size, read }
 }
 
 /** The first request brings this much, which holds most headers. */
@@ -72,7 +62,7 @@ export async function ofAddress(
       `${url}: expected bytes ${start} to ${end} of ${size}, got ${part.length} bytes`,
     )
   }
-  return { name, size, read, stream: pieces }
+  return { name, size, read }
 }
 
 async function ask(url: URL, { signal }: LoadOptions, start?: number, end = 0): Promise<Response> {

@@ -32,7 +32,7 @@ export interface Folder {
   /** The names that are there, where that can be known. */
   names?: readonly string[]
   /** A file, `undefined` where there is none. `whole` says that all of it will be read. */
-  open(name: string, how?: any): Promise<Bytes | undefined>
+  open(name: string, whole?: boolean): Promise<Bytes | undefined>
 }
 
 /** Reads files of a folder; those that are not `needed` may be missing. */
@@ -81,11 +81,11 @@ export async function openSource(source: Source, options: LoadOptions): Promise<
       const name = decodeURIComponent(url.pathname.split('/').pop() ?? '')
       return {
         names: [name],
-        open: async (file, whole: any = false) =>
-          file === name ? ofAddress(url, !!whole, options) : undefined,
+        open: async (file, whole = false) =>
+          file === name ? ofAddress(url, whole, options) : undefined,
       }
     }
-    return { open: (file, whole: any = false) => ofAddress(new URL(file, url), !!whole, options) }
+    return { open: (file, whole = false) => ofAddress(new URL(file, url), whole, options) }
   }
   if (globalThis.File && source instanceof File) return openSource([source], options)
   if (Array.isArray(source)) {
