@@ -21,6 +21,7 @@ export { LokahiError, type ErrorCode } from './errors.js'
 export { Model, type GenerateOptions, type ModelConfig, type ModelOptions } from './model.js'
 export type { WasmSource } from './platform.js'
 export type { LoadOptions, Progress, Source } from './source.js'
+export { deleteCache, listCache, type Store, type Stored } from './store.js'
 export {
   combine,
   merge,

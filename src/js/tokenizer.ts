@@ -163,7 +163,7 @@ async function readText(
   name: string,
   options: LoadOptions,
 ): Promise<string | undefined> {
-  const bytes = await folder.open(name, true)
+  const bytes = await folder.open(name, 'whole')
   options.signal?.throwIfAborted()
   return bytes && new TextDecoder().decode(await readWhole(bytes, options))
 }
