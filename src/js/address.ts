@@ -95,6 +95,7 @@ async function all(
 const waiting = new Set<Download>()
 
 function wait(download: Download): void {
+  waiting.delete(download)
   waiting.add(download)
   const [oldest] = waiting
   if (waiting.size > 4 && waiting.delete(oldest)) void oldest.close()
@@ -146,6 +147,7 @@ function live(
       head.push(piece)
       held += piece.length
     }
+    wait(from)
     if (head.length !== 1) head = [join(...head)]
     return head[0].subarray(start, end)
   }
