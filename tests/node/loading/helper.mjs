@@ -36,7 +36,13 @@ export async function serve(files) {
     start = part ? Number(start) : 0
     end = part ? Math.min(Number(end) + 1, file.bytes.length) : file.bytes.length
     let body = file.bytes.subarray(start, end)
-    const headers = { ...(etag && { etag }), ...(modified && { 'last-modified': modified }) }
+    const headers = {
+      'cache-control': 'no-store',
+      'access-control-allow-origin': '*',
+      'access-control-expose-headers': 'content-range, etag',
+      ...(etag && { etag }),
+      ...(modified && { 'last-modified': modified }),
+    }
     if (part) {
       headers['content-range'] = file.range ?? `bytes ${start}-${end - 1}/${file.bytes.length}`
     }
