@@ -2,7 +2,7 @@ import { join, ofBlob, ofMemory, ofParts, type Bytes, type How } from './bytes.j
 import { Download, ask, lengthOf, tagOf } from './download.js'
 import { LokahiError } from './errors.js'
 import type { LoadOptions } from './source.js'
-import { deleteCache, stored, storing } from './store.js'
+import { stored, storing, unstore } from './store.js'
 
 /**
  * A file at an address; `undefined` where the server has none. What is stored is taken as it is.
@@ -15,7 +15,7 @@ export async function ofAddress(
   options: LoadOptions,
 ): Promise<Bytes | undefined> {
   const name = decodeURIComponent(url.pathname.split('/').pop() ?? '')
-  const forget = async () => void (await deleteCache(url))
+  const forget = () => unstore(url, options.cache)
   const found = await stored(url, options.cache)
   options.signal?.throwIfAborted()
   if (found) return { ...ofBlob(name, found), forget }
@@ -168,12 +168,14 @@ function live(
   }
 
   const close = async () => {
-    waiting.delete(first)
-    await first.close()
+    const from = await source?.catch(() => undefined)
+    if (!(from instanceof Download)) return
+    waiting.delete(from)
+    await from.close()
   }
   const forget = async () => {
     kept = undefined
-    await deleteCache(url)
+    await unstore(url, cache)
   }
   return { name, size, read, stream, close, forget }
 }

@@ -97,6 +97,11 @@ export async function stored(url: URL, store: Choice): Promise<Blob | undefined>
   return (await chosen(url, store))?.read(url.href).catch(() => undefined)
 }
 
+/** Deletes it. */
+export async function unstore(url: URL, store: Choice): Promise<void> {
+  await (await chosen(url, store))?.delete(url.href)
+}
+
 /**
  * Hands pieces of a file on and stores them meanwhile; returns whether they were. What breaks off or
  * finds no room leaves nothing behind.
@@ -107,24 +112,26 @@ export async function* storing(
   size: number,
   store: Choice,
 ): AsyncGenerator<Uint8Array, boolean> {
+  const place = await chosen(url, store)
   let writer: WritableStreamDefaultWriter<Uint8Array> | undefined
   let end: Promise<unknown> | undefined
-  /** Loading is worth more than storing. */
-  const attempt = async (step: () => Promise<unknown> | undefined) => {
-    try {
-      await step()
-    } catch (error) {
-      await writer?.abort(error).catch(() => undefined)
-      writer = undefined
-    }
+  const drop = async () => {
+    await writer?.abort().catch(() => undefined)
+    writer = undefined
+    // The empty file that one was written to; a whole one of another load stays.
+    if (place && !(await stored(url, store))) await place.delete(url.href).catch(() => undefined)
   }
+  /** Loading is worth more than storing. */
+  const attempt = (step: () => Promise<unknown> | undefined) =>
+    (step() ?? Promise.resolve()).catch(drop)
   await attempt(async () => {
-    const writing = await (await chosen(url, store))?.write(url.href, size)
+    const writing = await place?.write(url.href, size)
     writer = writing?.[0].getWriter()
     end = writing?.[1]
     // It may fail before it is awaited below.
     end?.catch(() => undefined)
   })
+  let complete = false
   try {
     for await (const piece of pieces) {
       await attempt(() => writer?.write(piece))
@@ -132,11 +139,10 @@ export async function* storing(
     }
     await attempt(() => writer?.close())
     await attempt(() => end)
-    const isStored = writer !== undefined
-    writer = undefined
-    return isStored
+    complete = true
+    return writer !== undefined
   } finally {
-    await writer?.abort().catch(() => undefined)
+    if (!complete) await drop()
   }
 }
 

@@ -153,7 +153,10 @@ async function laterFrom(
 ): Promise<() => Promise<string | undefined>> {
   const read = async (options: LoadOptions) =>
     readText(await openSource(source, options), TEMPLATE, options)
-  if (typeof source === 'string' || source instanceof URL) return () => read({})
+  if (typeof source === 'string' || source instanceof URL) {
+    // By then the load is over, and with it what its signal and progress were for.
+    return () => read({ ...options, signal: undefined, onProgress: undefined })
+  }
   const text = await read(options)
   return async () => text
 }

@@ -48,6 +48,12 @@ const load = (options) =>
     [`${server.url}/`, options],
   )
 const listCache = () => page.evaluate(() => window.lokahi.listCache())
+/** What is in the private file system, beyond what is listed. */
+const leftover = () =>
+  page.evaluate(async () => {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('lokahi')
+    return Array.fromAsync(folder.keys())
+  })
 const deleteCache = (url) => page.evaluate((url) => window.lokahi.deleteCache(url), url)
 
 for (const store of ['caches', 'opfs']) {
@@ -75,7 +81,7 @@ for (const store of ['caches', 'opfs']) {
     const { error } = await load({ ...options, stopAt: 3_000_000 })
     assert.equal(error, 'AbortError')
     await until(() => server.asked[0].closed)
-    assert.deepEqual(await listCache(), [])
+    assert.deepEqual([await listCache(), await leftover()], [[], []])
     files['/a.bin'].bytes = bytes
     assert.deepEqual(await load(options), right)
     assert.deepEqual(await listCache(), [{ url, bytes: bytes.length, store }])
@@ -112,7 +118,7 @@ test('no room: the load goes on without', async () => {
   try {
     for (const cache of ['caches', 'opfs']) {
       assert.deepEqual(await load({ cache, how: 'keep', times: 2 }), right)
-      assert.deepEqual(await listCache(), [])
+      assert.deepEqual([await listCache(), await leftover()], [[], []])
     }
     assert.equal(server.asked.length, 2)
   } finally {

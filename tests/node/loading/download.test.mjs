@@ -241,6 +241,20 @@ test('an abort ends a stream at once, whoever gave the signal, and lets go of th
   await file.close()
 })
 
+test('an abort ends the stream of a file that is here before its next piece', async () => {
+  const large = numbers(10_000_000)
+  for (const last of [1, 3]) {
+    const file = await (await openSource({ 'a.bin': large }, {})).open('a.bin', 'stream')
+    const stop = new AbortController()
+    let count = 0
+    const load = async () => {
+      for await (const _ of file.stream({ signal: stop.signal })) if (++count === last) stop.abort()
+    }
+    await assert.rejects(load(), { name: 'AbortError' })
+    assert.equal(count, last)
+  }
+})
+
 test('a stream that waits for the server ends with the signal of the stream alone', async () => {
   // Of 10 bytes that are promised, the server sends four and keeps silent.
   const { createServer } = await import('node:http')

@@ -1,7 +1,8 @@
 // Addresses that are asked for, and the one file that is the model.
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import 'lokahi'
+import { Tokenizer } from 'lokahi'
 import { openSource } from '../../../dist/source.js'
 import { refused } from './helper.mjs'
 
@@ -72,4 +73,26 @@ test('one file of several', async () => {
     assert.equal(await open('a.gguf'), undefined)
     assert.equal(await (await openSource(source, { file: 'c.gguf' })).open('c.gguf'), undefined)
   }
+})
+
+test('a chat template that is asked for later is of the same revision', async () => {
+  const place = new URL('../../../www/public/places/base/', import.meta.url)
+  const asked = []
+  const { fetch } = globalThis
+  globalThis.fetch = async (url) => {
+    asked.push(String(url))
+    const name = String(url).split('/').pop()
+    if (name === 'chat_template.jinja') return new Response('{{ messages[0].content }}')
+    return new Response(await readFile(new URL(name, place)))
+  }
+  try {
+    const tokenizer = await Tokenizer.fromPretrained('owner/name', { revision: 'abc' })
+    assert.equal(await tokenizer.applyChatTemplate([{ role: 'user', content: 'Hi' }]), 'Hi')
+  } finally {
+    globalThis.fetch = fetch
+  }
+  assert.deepEqual(
+    asked.map((url) => url.replace('https://huggingface.co/owner/name/resolve/', '')),
+    ['abc/tokenizer.json', 'abc/tokenizer_config.json', 'abc/chat_template.jinja'],
+  )
 })
