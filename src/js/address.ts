@@ -1,7 +1,7 @@
 import { join, ofBlob, ofMemory, ofParts, type Bytes, type How } from './bytes.js'
 import { Download, ask, lengthOf, tagOf } from './download.js'
 import { LokahiError } from './errors.js'
-import type { LoadOptions } from './source.js'
+import type { LoadOptions, TaskOptions } from './source.js'
 import { stored, storing, unstore } from './store.js'
 
 /**
@@ -75,7 +75,7 @@ async function byRanges(url: URL, name: string, options: LoadOptions): Promise<B
 async function all(
   download: Download,
   file: string,
-  { onProgress }: LoadOptions,
+  { onProgress }: TaskOptions,
 ): Promise<Uint8Array> {
   const { at, end = at } = download
   const pieces: Uint8Array[] = []
@@ -152,7 +152,7 @@ function live(
     return head[0].subarray(start, end)
   }
 
-  const stream = async function* ({ signal }: LoadOptions) {
+  const stream = async function* ({ signal }: TaskOptions) {
     const from = await begin(signal)
     source = undefined
     if (!(from instanceof Download)) return yield* from.stream({ signal })

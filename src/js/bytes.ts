@@ -1,4 +1,4 @@
-import type { LoadOptions } from './source.js'
+import type { TaskOptions } from './source.js'
 
 /** How a file will be read. */
 export type How =
@@ -18,7 +18,7 @@ export interface Bytes {
   size: number
   read(start: number, end: number): Promise<Uint8Array>
   /** The whole file in order; a piece is valid until the next is asked for, and not to be changed. */
-  stream(options: LoadOptions): AsyncIterable<Uint8Array>
+  stream(options: TaskOptions): AsyncIterable<Uint8Array>
   /** Lets go of the connection of one that was opened to be streamed, and will not be. */
   close?(): Promise<void>
   /** Deletes what was stored of it. @internal */

@@ -1,15 +1,15 @@
 import type { Bytes, How } from './bytes.js'
 import { LokahiError } from './errors.js'
-import type { LoadOptions } from './source.js'
+import type { TaskOptions } from './source.js'
 
 /** A file whose stream tells progress, ends with the signal, and is compared with its SHA-256. */
 export async function checked(
   bytes: Bytes,
   sha256: string | undefined,
   how: How,
-  { signal }: LoadOptions,
+  { signal }: TaskOptions,
 ): Promise<Bytes> {
-  const file = { ...bytes, stream: (options: LoadOptions) => watched(bytes, sha256, options) }
+  const file = { ...bytes, stream: (options: TaskOptions) => watched(bytes, sha256, options) }
   // Of one that will not be streamed, no part may be used before all of it was compared.
   if (sha256 !== undefined && (how === 'parts' || how === 'whole')) {
     for await (const _ of file.stream({ signal }));
@@ -20,7 +20,7 @@ export async function checked(
 async function* watched(
   bytes: Bytes,
   sha256: string | undefined,
-  options: LoadOptions,
+  options: TaskOptions,
 ): AsyncGenerator<Uint8Array> {
   const { signal, onProgress } = options
   const { name: file, size: total } = bytes

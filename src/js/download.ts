@@ -1,5 +1,5 @@
 import { LokahiError } from './errors.js'
-import type { LoadOptions } from './source.js'
+import type { TaskOptions } from './source.js'
 
 /** How often in a row a broken download is taken up again. */
 const TRIES = 3
@@ -10,7 +10,7 @@ const FAR = 1 << 20
 /** Sends a request. 404 and 416 are left to the caller, other refusals are errors. */
 export async function ask(
   url: URL,
-  { signal }: LoadOptions,
+  { signal }: TaskOptions,
   start?: number,
   end = 0,
 ): Promise<Response> {
@@ -50,7 +50,7 @@ export class Download {
   /** Where it broke last. */
   #broke = 0
 
-  /** From the byte `at` to `end`, of a file of `size` bytes; an `end` that is not known is where it stops. */
+  /** From the byte `at` to `end` of a file of `size` bytes; without an `end`, as far as it comes. */
   constructor(
     readonly url: URL,
     response: Response,

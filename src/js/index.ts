@@ -20,7 +20,7 @@ export { init, type Backend, type Engine, type InitOptions } from './engine.js'
 export { LokahiError, type ErrorCode } from './errors.js'
 export { Model, type GenerateOptions, type ModelConfig, type ModelOptions } from './model.js'
 export type { WasmSource } from './platform.js'
-export type { LoadOptions, Progress, Source } from './source.js'
+export type { LoadOptions, Progress, Source, TaskOptions } from './source.js'
 export { deleteCache, listCache, type Store, type Stored } from './store.js'
 export {
   combine,

@@ -3,7 +3,7 @@ import { readParts, type Bytes } from './bytes.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
 import type { CoreAdapter, CoreAdapterData, CoreFile } from './lokahi.js'
-import { readWhole, type LoadOptions } from './source.js'
+import { readWhole, type TaskOptions } from './source.js'
 
 /** What an adapter is opened from. */
 export interface Opening {
@@ -36,7 +36,7 @@ export class Opened {
     this.#forget()
   }
 
-  static async open(core: Core, opening: Opening, options: LoadOptions): Promise<Opened> {
+  static async open(core: Core, opening: Opening, options: TaskOptions): Promise<Opened> {
     const { file, config, conventions } = opening
     if (/\.gguf$/i.test(file.name)) {
       const bytes = await readWhole(file, options)
@@ -74,7 +74,7 @@ export class Opened {
   }
 
   /** Reads all numbers. The result must be freed. */
-  async data({ signal, onProgress }: LoadOptions = {}): Promise<CoreAdapterData> {
+  async data({ signal, onProgress }: TaskOptions = {}): Promise<CoreAdapterData> {
     const extent = this.core.extent()
     const parts: Part[] = []
     for (let i = 0; i < extent.length; i += 2) {

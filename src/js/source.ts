@@ -24,10 +24,14 @@ export interface Progress {
   progress: number
 }
 
-export interface LoadOptions {
+/** Of what takes its time. */
+export interface TaskOptions {
   onProgress?: (progress: Progress) => void
   /** Rejects with `AbortError`. */
   signal?: AbortSignal
+}
+
+export interface LoadOptions extends TaskOptions {
   /** Of a Hub id: a branch, a tag or a commit; `main` where neither this nor the id says. */
   revision?: string
   /** The one file that is the model, where a folder has several. Others of its kind are not seen. */
