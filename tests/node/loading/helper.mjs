@@ -76,19 +76,24 @@ export async function serve(files) {
   return { url: `http://127.0.0.1:${server.address().port}`, asked, close }
 }
 
-/** A Cache API; with `room`, a file that needs more bytes finds no place. */
+/** A Cache API. A file of more bytes than `room` fails; `writing` counts those being stored. */
 export function fakeCaches({ room = Infinity } = {}) {
   const stored = new Map()
   const cache = {
     async put(url, response) {
-      const pieces = []
-      let size = 0
-      for await (const piece of response.body) {
-        size += piece.length
-        if (size > room) throw new DOMException('full', 'QuotaExceededError')
-        pieces.push(new Uint8Array(piece))
+      fake.writing++
+      try {
+        const pieces = []
+        let size = 0
+        for await (const piece of response.body) {
+          size += piece.length
+          if (size > room) throw new DOMException('full', 'QuotaExceededError')
+          pieces.push(new Uint8Array(piece))
+        }
+        stored.set(url, { body: Buffer.concat(pieces), headers: response.headers })
+      } finally {
+        fake.writing--
       }
-      stored.set(url, { body: Buffer.concat(pieces), headers: response.headers })
     },
     async match(url) {
       const found = stored.get(url)
@@ -97,7 +102,9 @@ export function fakeCaches({ room = Infinity } = {}) {
     keys: async () => [...stored.keys()].map((url) => ({ url })),
     delete: async (url) => stored.delete(url),
   }
-  return { stored, open: async (name) => (assert.equal(name, 'lokahi'), cache) }
+  const open = async (name) => (assert.equal(name, 'lokahi'), cache)
+  const fake = { writing: 0, open }
+  return fake
 }
 
 /** All bytes of a stream. */

@@ -130,7 +130,7 @@ test('one that breaks off, is left or aborted leaves nothing, and the next load 
     }
   }
   await assert.rejects(end(), { name: 'AbortError' })
-  await new Promise((done) => setTimeout(done, 50))
+  await until(() => caches.writing === 0)
   assert.deepEqual(await listCache(), [])
   assert.ok((await load()).equals(bytes))
   assert.equal((await listCache()).length, 1)
