@@ -44,30 +44,29 @@ export interface Port {
   terminate?(): void
 }
 
-/** Messages of the page. `id` is a call's; with `free`, a handle's. */
+/** A message of the page. */
 export type Request =
-  | ({ lokahi: 'call'; id: number } & Call)
+  | {
+      lokahi: 'call'
+      id: number
+      /** A handle's; 0 is what there is from the start. */
+      target: number
+      method: string
+      args: unknown
+      /** What addresses are relative to. */
+      base: string | undefined
+    }
   | { lokahi: 'next'; id: number; step: number }
-  | { lokahi: 'return' | 'abort' | 'free'; id: number }
+  | { lokahi: 'return' | 'abort'; id: number }
+  | { lokahi: 'free'; target: number }
 
-export interface Call {
-  /** A handle's number; 0 is what there is from the start. */
-  target: number
-  method: string
-  args: unknown
-  /** Whether it gives one value after another. */
-  steps: boolean
-  /** What addresses of the page are relative to. */
-  base: string | undefined
-}
-
-/** Messages of the worker. `id` is that of a call or of a step. */
+/** A message of the worker. `id` is that of a call or of a step. */
 export type Reply =
   | { lokahi: 'value'; id: number; value: unknown; state?: State }
   | { lokahi: 'error'; id: number; error: PackedError | typeof ABORTED; state?: State }
   | { lokahi: 'callback'; id: number; index: number; args: unknown[] }
 
-/** The page has the reason, whatever it is. */
+/** In place of an error: the page has the reason, whatever it is. */
 export const ABORTED = 'aborted'
 
 /** What getters give or throw. */
@@ -77,17 +76,11 @@ export type State = Record<string, { value: unknown } | { error: PackedError }>
 export type Mark =
   | { is: 'callback'; index: number }
   | { is: 'signal'; aborted: boolean }
-  | { is: 'held'; id: number }
-  | ({ is: 'handle' } & HandleMark)
-
-export interface HandleMark {
-  id: number
-  methods: string[]
-  state: State
-}
+  | { is: 'held'; target: number }
+  | { is: 'handle'; target: number; methods: string[]; state: State }
 
 /** A map, as nothing that comes from a file holds one. */
-export const packMark = (mark: Mark): unknown => new Map([['lokahi', mark]])
+export const packMark = (mark: Mark): { by: unknown } => ({ by: new Map([['lokahi', mark]]) })
 
 export function unpack(value: unknown, found: (mark: Mark) => unknown): unknown {
   return replaced(value, (object) => {
@@ -118,19 +111,18 @@ export function alone(view: ArrayBufferView): ArrayBufferView {
   return Uint8Array.prototype.slice.call(view)
 }
 
-/** An error as plain data: copied as it is, it would lose its class, and its name if it is no usual one. */
+/** An error as plain data: copied as it is, it would lose its class, and most names. */
 export interface PackedError {
-  code?: ErrorCode
+  code: ErrorCode | undefined
   dom: boolean
   name: string
   message: string
-  stack?: string
-  cause?: PackedError
+  stack: string | undefined
+  cause: PackedError | undefined
 }
 
 export function packError(error: unknown, withCause = true): PackedError {
-  if (!(error instanceof Error)) return { dom: false, name: 'Error', message: String(error) }
-  const { name, message, stack, cause } = error
+  const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error))
   return {
     code: error instanceof LokahiError ? error.code : undefined,
     dom: error instanceof DOMException,
@@ -148,6 +140,5 @@ export function unpackError({ code, dom, name, message, stack, cause }: PackedEr
   const options = cause && { cause: unpackError(cause) }
   const Kind = USUAL[name as keyof typeof USUAL] ?? Error
   const error = code ? new LokahiError(code, message, options) : new Kind(message, options)
-  // Where it happened, in the worker.
   return Object.assign(error, { name, stack })
 }

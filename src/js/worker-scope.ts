@@ -8,13 +8,13 @@ import { platform } from './platform.js'
 import {
   ABORTED,
   alone,
+  generators,
   hidden,
   packError,
   packMark,
   replaced,
   told,
   unpack,
-  type Call,
   type Classes,
   type Port,
   type Reply,
@@ -34,48 +34,47 @@ const root = {
 interface Held {
   object: object
   getters: readonly string[]
-  /** What was told last by each getter. */
+  /** What each getter gave last. */
   last: Map<string, unknown>
 }
 
 /** A call that is not over. */
 interface Running {
   control: AbortController
-  steps: AsyncGenerator | undefined
+  steps?: AsyncGenerator
 }
 
-/** Does what the page asks for. A worker does it by itself; a port must be given. */
+/** Does what the page at the other end asks for. In a worker it begins by itself. */
 export function serve(port: Port): void {
   const held = new Map<number, Held>([[0, { object: root, getters: [], last: new Map() }]])
   const running = new Map<number, Running>()
   let last = 0
 
-  const post = (reply: Reply, transfer: Transferable[] = []) => port.postMessage(reply, transfer)
+  const post = (reply: Reply, transfer: Iterable<Transferable> = []) =>
+    port.postMessage(reply, [...transfer])
 
-  /** Arrays of numbers are copied, or transferred where `transfer` collects them. */
-  const pack = (value: unknown, transfer?: Set<Transferable>) =>
+  /** Results are given away with their buffers, which `moved` collects; what is kept is copied. */
+  const pack = (value: unknown, moved?: Set<Transferable>) =>
     replaced(value, (object) => {
-      const handle = hold(object)
-      if (handle) return { by: handle }
+      const found = Object.entries(classes).find(
+        ([, Class]) => object === Class || object instanceof Class,
+      )
+      if (found)
+        return hold(object, typeof object === 'function' ? [] : told[found[0] as keyof Classes])
       if (!ArrayBuffer.isView(object)) return undefined
-      const own = alone(object)
-      transfer?.add(own.buffer as ArrayBuffer)
-      return { by: own }
+      const view = alone(object)
+      moved?.add(view.buffer as ArrayBuffer)
+      return { by: view }
     })
 
-  /** A handle of an object of `classes`, or of such a class. */
-  const hold = (object: object): unknown => {
-    for (const [name, Class] of Object.entries(classes)) {
-      if (object !== Class && !(object instanceof Class)) continue
-      const id = ++last
-      const getters = object === Class ? [] : told[name as keyof Classes]
-      const one = { object, getters, last: new Map() }
-      held.set(id, one)
-      return packMark({ is: 'handle', id, methods: methodsOf(object), state: stateOf(one) })
-    }
-    return undefined
+  const hold = (object: object, getters: readonly string[]) => {
+    const target = ++last
+    const one = { object, getters, last: new Map() }
+    held.set(target, one)
+    return packMark({ is: 'handle', target, methods: methodsOf(object), state: stateOf(one) })
   }
 
+  /** What changed since it was told. */
   const stateOf = ({ object, getters, last }: Held): State => {
     const state: State = {}
     for (const name of getters) {
@@ -93,38 +92,31 @@ export function serve(port: Port): void {
   }
 
   /** Posts what comes of `work`, which begins at once. */
-  const answer = async (
-    id: number,
-    { signal }: AbortController,
-    work: () => unknown,
-    of?: Held,
-  ): Promise<void> => {
+  const answer = async (id: number, { control }: Running, work: () => unknown, of?: Held) => {
+    const { signal } = control
     try {
-      const value = await work()
-      const transfer = new Set<Transferable>()
-      const packed = pack(value, transfer)
-      post({ lokahi: 'value', id, value: packed, state: of && stateOf(of) }, [...transfer])
-    } catch (error) {
-      const aborted = signal.aborted && error === signal.reason
-      const packed = aborted ? ABORTED : packError(error)
-      post({ lokahi: 'error', id, error: packed, state: of && stateOf(of) })
+      const moved = new Set<Transferable>()
+      const value = pack(await work(), moved)
+      post({ lokahi: 'value', id, value, state: of && stateOf(of) }, moved)
+    } catch (reason) {
+      const error = signal.aborted && reason === signal.reason ? ABORTED : packError(reason)
+      post({ lokahi: 'error', id, error, state: of && stateOf(of) })
     }
   }
 
-  const call = async (id: number, { target, method, args, steps, base }: Call) => {
+  const find = (target: number) => {
+    const found = held.get(target)
+    if (!found) throw new LokahiError('Disposed', 'this object was disposed')
+    return found.object as Record<string, (...args: unknown[]) => unknown>
+  }
+
+  const call = async ({ id, target, method, args, base }: Request & { lokahi: 'call' }) => {
     platform.base = () => base
     const control = new AbortController()
-    const of = held.get(target)
-    const find = (target: number) => {
-      const found = held.get(target)
-      if (!found) throw new LokahiError('Disposed', 'this object was disposed')
-      return found.object as Record<string, (...args: unknown[]) => unknown>
-    }
     const work = () => {
-      if (method === 'dispose' && !of) return undefined
-      const object = find(target)
+      if (method === 'dispose' && !held.has(target)) return undefined
       const unpacked = unpack(args, (mark) => {
-        if (mark.is === 'held') return find(mark.id)
+        if (mark.is === 'held') return find(mark.target)
         if (mark.is === 'callback') {
           const { index } = mark
           return (...args: unknown[]) => post({ lokahi: 'callback', id, index, args })
@@ -132,51 +124,52 @@ export function serve(port: Port): void {
         if (mark.is === 'signal' && mark.aborted) control.abort()
         return control.signal
       })
-      return object[method](...(unpacked as unknown[]))
+      return find(target)[method](...(unpacked as unknown[]))
     }
-    if (steps) {
+    if (Object.hasOwn(generators, method)) {
       running.set(id, { control, steps: stepsOf(work) })
-      return
+    } else {
+      const run = { control }
+      running.set(id, run)
+      await answer(id, run, work, held.get(target))
+      running.delete(id)
+      if (method === 'dispose') held.delete(target)
     }
-    running.set(id, { control, steps: undefined })
-    await answer(id, control, work, of)
-    running.delete(id)
-    if (method === 'dispose') held.delete(target)
   }
 
-  port.addEventListener('message', ({ data }: { data: Partial<Request> | undefined }) => {
-    const request = data as Request
-    const run = running.get(request?.id)
-    switch (request?.lokahi) {
-      case 'call':
-        return call(request.id, request)
-      case 'next':
-        return run?.steps && answer(request.step, run.control, () => run.steps!.next())
-      case 'return':
+  port.addEventListener('message', ({ data }) => {
+    const request: Request | undefined = data
+    // An app's own worker hears messages of its own too.
+    if (request?.lokahi === 'call') call(request)
+    else if (request?.lokahi === 'free') held.delete(request.target)
+    else if (request?.lokahi) {
+      const run = running.get(request.id)
+      if (request.lokahi === 'abort') run?.control.abort()
+      else if (request.lokahi === 'next') run && answer(request.step, run, () => run.steps?.next())
+      else {
         running.delete(request.id)
-        return run?.steps?.return(undefined)
-      case 'abort':
-        return run?.control.abort()
-      case 'free':
-        return held.delete(request.id)
+        run?.steps?.return(undefined)
+      }
     }
   })
   port.start?.()
 }
 
-/** Makes an error of the call itself one of the first step. */
+/** An error of the call itself is one of the first step. */
 async function* stepsOf(work: () => unknown): AsyncGenerator {
   return yield* work() as AsyncGenerator
 }
 
 function methodsOf(object: object): string[] {
   const from = typeof object === 'function' ? object : Object.getPrototypeOf(object)
-  const all = Object.entries(Object.getOwnPropertyDescriptors(from))
-  const methods = all.filter(([, { value }]) => typeof value === 'function').map(([name]) => name)
-  return methods.filter((name) => !(hidden as readonly string[]).includes(name))
+  return Object.entries(Object.getOwnPropertyDescriptors(from))
+    .filter(([name, { value }]) => typeof value === 'function' && !hiddenNames.has(name))
+    .map(([name]) => name)
 }
 
-const scope = globalThis as { WorkerGlobalScope?: abstract new () => object }
-if (scope.WorkerGlobalScope && globalThis instanceof scope.WorkerGlobalScope) {
+const hiddenNames: ReadonlySet<string> = new Set(hidden)
+
+const { WorkerGlobalScope } = globalThis as { WorkerGlobalScope?: Function }
+if (WorkerGlobalScope && globalThis instanceof WorkerGlobalScope) {
   serve(globalThis as unknown as Port)
 }
