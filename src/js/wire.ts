@@ -140,5 +140,7 @@ export function unpackError({ code, dom, name, message, stack, cause }: PackedEr
   const options = cause && { cause: unpackError(cause) }
   const Kind = USUAL[name as keyof typeof USUAL] ?? Error
   const error = code ? new LokahiError(code, message, options) : new Kind(message, options)
-  return Object.assign(error, { name, stack })
+  if (error.name !== name) error.name = name
+  error.stack = stack
+  return error
 }
