@@ -145,10 +145,9 @@ function address(source: string | URL, revision?: string): URL {
     const version = encodeURIComponent(revision ?? named)
     return new URL(`https://huggingface.co/${id}/resolve/${version}/`)
   }
-  const base = globalThis.document?.baseURI ?? globalThis.location?.href
   let url
   try {
-    url = new URL(source, base)
+    url = new URL(source, platform.base())
   } catch (cause) {
     throw new LokahiError('BadArgument', `source: ${source} is no address`, { cause })
   }
