@@ -26,12 +26,12 @@ const types = {
 
 /**
  * Serves a folder. Without a port, the first free one from 8080 is taken; port 0 is any free one.
- * Resolves to { url, close }.
+ * `headers` come with every file. Resolves to { url, close }.
  */
-export async function serve(folder, { port } = {}) {
+export async function serve(folder, { port, headers } = {}) {
   const base = await realpath(folder)
   const server = createServer((request, response) => {
-    answer(base, request, response).catch(() => refuse(response, 500))
+    answer(base, request, response, headers).catch(() => refuse(response, 500))
   })
   const wanted = port === undefined ? Array.from({ length: 100 }, (_, i) => 8080 + i) : [port]
   await listen(server, wanted)
@@ -45,7 +45,7 @@ export async function serve(folder, { port } = {}) {
   }
 }
 
-async function answer(base, request, response) {
+async function answer(base, request, response, more) {
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
 
   const [path, query] = request.url.split(/\?(.*)/s)
@@ -72,7 +72,12 @@ async function answer(base, request, response) {
 
   // The browser may keep a file, but asks each time whether it is still the same.
   const etag = `"${found.size.toString(16)}-${Math.round(found.mtimeMs).toString(16)}"`
-  const headers = { ETag: etag, 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff' }
+  const headers = {
+    ETag: etag,
+    'Cache-Control': 'no-cache',
+    'X-Content-Type-Options': 'nosniff',
+    ...more,
+  }
   if (request.headers['if-none-match'] === etag) return response.writeHead(304, headers).end()
 
   response.writeHead(200, {

@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'WasmNotFound'
   | 'Network'
   | 'Disposed'
+  | 'WorkerLost'
 
 /** An error that says what was expected, what came, and where. `code` is stable, `message` is not. */
 export class LokahiError extends Error {

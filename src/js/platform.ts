@@ -1,7 +1,7 @@
 import type { Folder } from './source.js'
 
 /**
- * What differs between a browser and Node. The Node entry replaces both; nothing here touches a
+ * What differs between a browser and Node. The Node entry replaces the first two; nothing here touches a
  * global when it is imported.
  */
 export interface Platform {
@@ -9,6 +9,8 @@ export interface Platform {
   wasm(name: WasmName): Promise<WasmSource>
   /** A folder or a file on disk, where a string is a path; `undefined` where it is an address. */
   folder(source: string | URL): Promise<Folder | undefined>
+  /** What addresses are relative to; in a worker of `lokahi/worker`, the page. */
+  base(): string | undefined
 }
 
 export type WasmName = 'lokahi' | 'lokahi_tools'
@@ -24,4 +26,5 @@ export const platform: Platform = {
       : new URL('./lokahi_tools_bg.wasm', import.meta.url)
   },
   folder: async () => undefined,
+  base: () => globalThis.document?.baseURI ?? globalThis.location?.href,
 }

@@ -119,10 +119,9 @@ function address(source: string | URL): URL {
       return new URL(`https://huggingface.co/${id}/resolve/${revision}/`)
     }
   }
-  const base = globalThis.document?.baseURI ?? globalThis.location?.href
   let url
   try {
-    url = new URL(source, base)
+    url = new URL(source, platform.base())
   } catch (cause) {
     throw new LokahiError('BadArgument', `source: ${source} is no address`, { cause })
   }

@@ -13,8 +13,8 @@ const withoutWebGpu = () => [
 ]
 
 /** A folder on a server of its own and a browser with or without WebGPU: { url, browser, close }. */
-export async function open({ webgpu, folder = built }) {
-  const server = await serve(folder, { port: 0 })
+export async function open({ webgpu, folder = built, headers }) {
+  const server = await serve(folder, { port: 0, headers })
   const browser = await chromium.launch({
     executablePath: chromiumPath(),
     args: webgpu ? chromiumArgs() : withoutWebGpu(),
