@@ -5,6 +5,7 @@ import { serve } from '../../scripts/serve.mjs'
 import { chromium as chromiumPath, chromiumArgs } from '../../scripts/tools.mjs'
 
 const built = fileURLToPath(new URL('../../www/dist', import.meta.url))
+const models = fileURLToPath(new URL('../../models', import.meta.url))
 
 // webdriver.json turns WebGPU on, on SwiftShader: the same on every machine.
 const withoutWebGpu = () => [
@@ -14,7 +15,7 @@ const withoutWebGpu = () => [
 
 /** A folder on a server of its own and a browser with or without WebGPU: { url, browser, close }. */
 export async function open({ webgpu, folder = built, headers }) {
-  const server = await serve(folder, { port: 0, headers })
+  const server = await serve(folder, { port: 0, headers, models })
   const browser = await chromium.launch({
     executablePath: chromiumPath(),
     args: webgpu ? chromiumArgs() : withoutWebGpu(),

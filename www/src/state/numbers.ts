@@ -20,3 +20,9 @@ export const superscript = (n: number): string =>
 
 export const shape = ([out, in_]: readonly [number, number]): string =>
   `${out}${THIN}×${THIN}${in_}`
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
