@@ -118,7 +118,7 @@ export const en = {
 
   real: 'A real language model',
   realLead: (parameters: string) =>
-    `The same methods on a model of ${parameters} numbers, about six bits each, that writes English. Three adapters learned the style of the King James Bible; each writes beside the model alone. The model:`,
+    ` has ${parameters} numbers, about six bits each, and writes English. Three adapters learned the style of the King James Bible, one with each method. The model alone and the three write side by side.`,
   realLoad: (megabytes: string) => `Load the model, ${megabytes} MB`,
   realFromHub: 'It comes from huggingface.co, and only when you press.',
   realFromHere:
@@ -138,18 +138,17 @@ export const en = {
   writeAgain: 'Write again',
   stop: 'Stop',
   writing: 'Writing four texts.',
-  writingDone: 'The four texts are written.',
+  writingEnd: { written: 'The four texts are written.', stopped: 'Stopped.' },
   modelAlone: 'Model alone',
   noAdapter: 'no adapter',
   numbers: (parameters: string) => `${parameters} numbers`,
-  numbersMore: (parameters: string, percent: string) =>
-    `${parameters} numbers, ${percent} % of the model`,
+  numbersMore: (parameters: string, percent: string) => `+ ${parameters} numbers, ${percent} %`,
   perSecond: 'tokens a second',
   textsHint:
     'All four take the likeliest token each time. At strength 0 a text is that of the model alone.',
   textsStale: 'Dimmed texts were written with other settings: write again.',
   allTexts: 'Speed, four texts in one batch',
-  swap: 'Swapping adapters, median',
+  swap: (times: number) => `Swapping adapters, median of ${times}`,
   memory: 'Memory, model and adapters',
   mergeReal: 'Merged against unmerged',
   mergeCompare: 'Merge and compare',

@@ -103,7 +103,7 @@ export const ko: Messages = {
 
   real: '진짜 언어 모델',
   realLead: (parameters) =>
-    `같은 방법을 숫자 ${parameters}개(하나에 약 6비트)로 영어 글을 쓰는 모델에 적용합니다. 어댑터 셋은 킹 제임스 성경의 문체를 배웠고, 저마다 모델 혼자 쓴 글 옆에 글을 씁니다. 모델:`,
+    `는 숫자 ${parameters}개(하나에 약 6비트)로 이루어져 있고 영어 글을 씁니다. 어댑터 셋은 방법마다 하나씩 킹 제임스 성경의 문체를 배웠습니다. 모델 혼자와 어댑터 셋이 나란히 글을 씁니다.`,
   realLoad: (megabytes) => `모델 불러오기, ${megabytes} MB`,
   realFromHub: '누를 때에만 huggingface.co에서 받아 옵니다.',
   realFromHere:
@@ -123,16 +123,16 @@ export const ko: Messages = {
   writeAgain: '다시 쓰기',
   stop: '멈추기',
   writing: '글 네 편을 쓰는 중입니다.',
-  writingDone: '글 네 편을 다 썼습니다.',
+  writingEnd: { written: '글 네 편을 다 썼습니다.', stopped: '멈췄습니다.' },
   modelAlone: '모델만',
   noAdapter: '어댑터 없음',
   numbers: (parameters) => `숫자 ${parameters}개`,
-  numbersMore: (parameters, percent) => `숫자 ${parameters}개, 모델의 ${percent} %`,
+  numbersMore: (parameters, percent) => `+ 숫자 ${parameters}개, ${percent} %`,
   perSecond: '토큰/초',
   textsHint: '넷 다 매번 가장 그럴듯한 토큰을 고릅니다. 세기 0이면 모델만 쓴 글과 같습니다.',
   textsStale: '흐린 글은 다른 설정으로 쓴 것입니다. 다시 쓰기를 누르세요.',
   allTexts: '속도, 글 네 편을 한 묶음으로',
-  swap: '어댑터 교체, 중앙값',
+  swap: (times) => `어댑터 교체, ${times}번의 중앙값`,
   memory: '메모리, 모델과 어댑터',
   mergeReal: '병합했을 때와 아닐 때',
   mergeCompare: '병합해서 비교',

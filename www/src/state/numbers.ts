@@ -15,6 +15,9 @@ export function short(n: number): string {
   return n.toFixed(Math.max(0, 2 - exponent))
 }
 
+/** Milliseconds; browsers measure a tenth. */
+export const milliseconds = (n: number): string => fixed(n, n < 10 ? 1 : 0)
+
 export const superscript = (n: number): string =>
   [...String(n)].map((c) => (c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(c)])).join('')
 

@@ -14,8 +14,8 @@ import { isAbort } from './turns'
 
 /** Tokens that each text may have. */
 const MAX_TOKENS = 48
-/** Of each adapter, for the time that one takes. */
-const SWAPS = 7
+/** Swaps whose time is taken. */
+export const SWAPS = 21
 
 export type Wanted = Pick<Settings, 'prompt' | 'chat' | 'mix'>
 
@@ -63,8 +63,8 @@ export class Writer {
   /** Tokens a second of all texts together. */
   rate = $state<number | null>(null)
   merging = $state.raw<Merging | null>(null)
-  /** Counts finished texts, for the live region. */
-  finished = $state(0)
+  /** How the texts ended. */
+  outcome = $state<'written' | 'stopped' | null>(null)
 
   #lokahi: RemoteLokahi | undefined
   #model: RemoteModel | undefined
@@ -139,8 +139,9 @@ export class Writer {
           this.rate = (after * 1000) / (now - Math.min(...starts.filter((at) => at > 0)))
         }
       }
-      this.finished++
+      this.outcome = 'written'
     } catch (error) {
+      this.outcome = 'stopped'
       this.#failed('writing', error)
     } finally {
       this.texts.forEach((text) => (text.ended = true))
@@ -232,12 +233,10 @@ async function tokens(model: RemoteModel, { prompt, chat }: Wanted): Promise<num
 
 async function swapTime(model: RemoteModel): Promise<number> {
   const times: number[] = []
-  for (let round = 0; round < SWAPS; round++) {
-    for (const method of METHODS) {
-      const start = performance.now()
-      await model.setAdapters([method])
-      times.push(performance.now() - start)
-    }
+  for (let swap = 0; swap < SWAPS; swap++) {
+    const start = performance.now()
+    await model.setAdapters([METHODS[swap % METHODS.length]!])
+    times.push(performance.now() - start)
   }
   await model.disableAdapters()
   return median(times)
