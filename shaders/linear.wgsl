@@ -3,7 +3,7 @@
 @group(0) @binding(0) var<uniform> p: Linear;
 @group(0) @binding(1) var<storage, read> weight: array<Block>; // [outputs, stride]
 @group(0) @binding(2) var<storage, read> x: array<f32>;        // [rows, inputs]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [rows, outputs]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [rows, y_width]
 
 // A column for each of the four rows of W whose blocks are given: its product with each token.
 fn products(block: vec4u, part: u32, tokens: mat4x4f) -> mat4x4f {
@@ -42,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   for (var r = 0u; r < 4u; r++) {
     for (var k = 0u; k < 4u; k++) {
-      y[t[k] * p.outputs + i[r]] = sums[r][k];
+      y[t[k] * p.y_width + p.first + i[r]] = sums[r][k];
     }
   }
 }

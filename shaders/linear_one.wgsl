@@ -2,7 +2,7 @@
 @group(0) @binding(0) var<uniform> p: Linear;
 @group(0) @binding(1) var<storage, read> weight: array<Block>; // [outputs, stride]
 @group(0) @binding(2) var<storage, read> x: array<f32>;        // [inputs]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [outputs]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [y_width]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -21,5 +21,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if whole < p.stride {
     sums += four(row + whole, 0u) * x_last(0u);
   }
-  y[i] = sums.x + sums.y + sums.z + sums.w;
+  y[p.first + i] = sums.x + sums.y + sums.z + sums.w;
 }

@@ -10,7 +10,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if index >= p.rows * p.rank * p.rank {
     return;
   }
-  let row = (p.first_token + index / (p.rank * p.rank)) * p.inputs;
+  let row = (p.first + index / (p.rank * p.rank)) * p.inputs;
   let half_len = p.rank * (p.outputs + p.inputs);
   let w1_b = p.rank * p.outputs + index / p.rank % p.rank * p.inputs;
   let w2_b = half_len + p.rank * p.outputs + index % p.rank * p.inputs;

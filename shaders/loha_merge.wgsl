@@ -6,10 +6,11 @@
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = flat_index(id, groups);
-  if index >= p.outputs * p.inputs {
+  if index >= p.rows * p.inputs {
     return;
   }
-  let i = index / p.inputs;
+  let row = index / p.inputs;
+  let i = p.first + row;
   let j = index % p.inputs;
   let half_len = p.rank * (p.outputs + p.inputs);
   let a = i * p.rank;
@@ -20,5 +21,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     first += factors[a + k] * factors[b + k * p.inputs];
     second += factors[half_len + a + k] * factors[half_len + b + k * p.inputs];
   }
-  weight[(p.first_row + i) * p.y_width + j] += p.scale * first * second;
+  weight[(p.first_row + row) * p.y_width + j] += p.scale * first * second;
 }

@@ -11,7 +11,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if index >= p.rows * p.w1_cols * width {
     return;
   }
-  let segment = p.first_token * p.inputs + index / width * p.w2_cols;
+  let segment = p.first * p.inputs + index / width * p.w2_cols;
   let w2 = p.w1_rows * p.w1_cols + index % width * p.w2_cols;
   var sum = 0.0;
   for (var q = 0u; q < p.w2_cols; q++) {

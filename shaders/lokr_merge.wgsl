@@ -6,10 +6,11 @@
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = flat_index(id, groups);
-  if index >= p.outputs * p.inputs {
+  if index >= p.rows * p.inputs {
     return;
   }
-  let i = index / p.inputs;
+  let row = index / p.inputs;
+  let i = p.first + row;
   let j = index % p.inputs;
   let v = i % p.w2_rows;
   let q = j % p.w2_cols;
@@ -24,5 +25,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
   }
   let left = factors[i / p.w2_rows * p.w1_cols + j / p.w2_cols];
-  weight[(p.first_row + i) * p.y_width + j] += p.scale * left * right;
+  weight[(p.first_row + row) * p.y_width + j] += p.scale * left * right;
 }

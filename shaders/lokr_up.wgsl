@@ -29,5 +29,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       sum += factors[w1 + c] * code;
     }
   }
-  y[(p.first_token + t) * p.y_width + p.first_row + i] += p.scale * sum;
+  y[(p.first + t) * p.y_width + p.first_row + i] += p.scale * sum;
 }

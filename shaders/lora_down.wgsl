@@ -10,7 +10,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if index >= p.rows * p.rank {
     return;
   }
-  let row = (p.first_token + index / p.rank) * p.inputs;
+  let row = (p.first + index / p.rank) * p.inputs;
   let a = index % p.rank * p.inputs;
   var sum = 0.0;
   for (var j = 0u; j < p.inputs; j++) {

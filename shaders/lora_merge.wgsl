@@ -6,15 +6,16 @@
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = flat_index(id, groups);
-  if index >= p.outputs * p.inputs {
+  if index >= p.rows * p.inputs {
     return;
   }
-  let i = index / p.inputs;
+  let row = index / p.inputs;
+  let i = p.first + row;
   let j = index % p.inputs;
   let b = p.rank * (p.inputs + i);
   var sum = 0.0;
   for (var k = 0u; k < p.rank; k++) {
     sum += factors[b + k] * factors[k * p.inputs + j];
   }
-  weight[(p.first_row + i) * p.y_width + j] += p.scale * sum;
+  weight[(p.first_row + row) * p.y_width + j] += p.scale * sum;
 }

@@ -17,5 +17,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var k = 0u; k < p.rank; k++) {
     sum += factors[b + k] * z[t * p.rank + k];
   }
-  y[(p.first_token + t) * p.y_width + p.first_row + i] += p.scale * sum;
+  y[(p.first + t) * p.y_width + p.first_row + i] += p.scale * sum;
 }

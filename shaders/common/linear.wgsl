@@ -2,8 +2,10 @@
 struct Linear {
   rows: u32, // tokens
   inputs: u32,
-  outputs: u32,
-  stride: u32, // blocks in a row of W
+  outputs: u32, // of the piece of W
+  stride: u32,  // blocks in a row of W
+  first: u32,   // output of the first of them
+  y_width: u32, // outputs of the whole of W
 }
 
 // Four numbers of x.

@@ -60,6 +60,12 @@ impl Device {
     /// Opens the device that the browser or the driver prefers, with the adapter's own limits and
     /// no optional feature, and checks it by known products.
     pub async fn open() -> Result<Self> {
+        Self::open_with(|limits| limits).await
+    }
+
+    /// [`Device::open`] with other limits than the adapter's own, which are given: a test asks for
+    /// as little as the smallest device has.
+    pub async fn open_with(limits: impl FnOnce(wgpu::Limits) -> wgpu::Limits) -> Result<Self> {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::BROWSER_WEBGPU;
         let instance = wgpu::Instance::new(descriptor);
@@ -75,7 +81,7 @@ impl Device {
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("lokahi"),
-                required_limits: adapter.limits(),
+                required_limits: limits(adapter.limits()),
                 ..Default::default()
             })
             .await

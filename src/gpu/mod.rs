@@ -9,21 +9,24 @@ pub mod kernels;
 pub mod params;
 mod recorder;
 mod self_test;
+mod weight;
 
 use std::{future::Future, ops::Range, pin::Pin};
 
 pub use buffer::Buffer;
 pub use device::{Device, DeviceInfo};
+pub use weight::Weight;
 
 use crate::{
     Result,
     adapter::{Delta, Factors},
     backend::{Active, Backend, Heads, Span},
     memory::Memory,
-    tensor::{DType, Data, Tensor, stack},
+    tensor::{DType, Tensor, stack},
 };
 use kernels::Kernel;
 use recorder::Recorder;
+use weight::{Piece, overlap};
 
 /// The GPU backend: memory and kernels on one [`Device`].
 pub struct Gpu {
@@ -32,28 +35,6 @@ pub struct Gpu {
     codes: Option<(usize, Buffer)>,
     /// Token ids of the running embed, grown on demand.
     ids: Option<(usize, Buffer)>,
-}
-
-/// A frozen matrix `[outputs, inputs]`; rows that are not of blocks are padded with zeros to whole
-/// fours.
-#[derive(Debug)]
-pub struct Weight {
-    buffer: Buffer,
-    dtype: DType,
-    outputs: usize,
-    inputs: usize,
-}
-
-impl Weight {
-    /// Fours in a row.
-    fn fours(&self) -> usize {
-        self.inputs.div_ceil(4)
-    }
-
-    /// Blocks in a row, as the shaders count them: a four where nothing is quantised.
-    fn stride(&self) -> usize {
-        self.inputs.div_ceil(self.dtype.block().max(4))
-    }
 }
 
 /// The factors of one delta in one buffer, in the order that the shaders of its method state.
@@ -111,19 +92,6 @@ impl Gpu {
     }
 }
 
-/// Rows of `width` padded with zeros to whole fours.
-fn padded<T: Copy + Default>(data: Vec<T>, width: usize) -> Vec<T> {
-    let stride = width.next_multiple_of(4);
-    if stride == width {
-        return data;
-    }
-    let mut out = vec![T::default(); data.len() / width * stride];
-    for (to, from) in out.chunks_exact_mut(stride).zip(data.chunks_exact(width)) {
-        to[..width].copy_from_slice(from);
-    }
-    out
-}
-
 /// A kernel that reads no weight has one variant.
 fn plain(kernel: Kernel) -> kernels::Variant {
     (kernel, DType::F32)
@@ -148,16 +116,8 @@ impl Backend for Gpu {
     }
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
-        let ([outputs, inputs], data) = stack(parts)?;
-        let data = match data {
-            Data::F32(v) => Data::F32(padded(v, inputs)),
-            Data::F16(v) => Data::F16(padded(v, inputs)),
-            Data::BF16(v) => Data::BF16(padded(v, inputs)),
-            blocks => blocks,
-        };
-        let what = format!("a weight [{outputs}, {inputs}] in {}", data.dtype().name());
-        let buffer = self.filled(&what, data.bytes())?;
-        Ok(Weight { buffer, dtype: data.dtype(), outputs, inputs })
+        let (shape, data) = stack(parts)?;
+        Weight::upload(&mut self.recorder, shape, data)
     }
 
     fn delta(&mut self, delta: &Delta) -> Result<GpuDelta> {
@@ -213,43 +173,69 @@ impl Backend for Gpu {
 
     fn read_weight(&mut self, weight: &Weight) -> Self::Reading {
         let (inputs, stride) = (weight.inputs, 4 * weight.fours());
-        let len = weight.outputs * stride;
-        let reading = self.merge(weight, &[]).map(|w| self.recorder.read(&w.buffer, 0, len));
+        let merged = self.merge(weight, &[]);
+        let read = |w: Weight| -> Vec<_> {
+            let read = |p: &Piece| self.recorder.read(&p.buffer, 0, p.rows.len() * stride);
+            w.pieces.iter().map(read).collect()
+        };
+        let readings = merged.map(read);
         Box::pin(async move {
-            let rows = reading?.await?;
-            Ok(rows.chunks_exact(stride).flat_map(|row| &row[..inputs]).copied().collect())
+            let mut numbers = Vec::new();
+            for reading in readings? {
+                let rows = reading.await?;
+                numbers.extend(rows.chunks_exact(stride).flat_map(|row| &row[..inputs]));
+            }
+            Ok(numbers)
         })
     }
 
     fn merge(&mut self, weight: &Weight, deltas: &[Active<'_, Self>]) -> Result<Weight> {
-        let (outputs, inputs) = (weight.outputs, weight.inputs);
-        let len = outputs * weight.fours();
-        let what = format!("a merged weight [{outputs}, {inputs}] in F32");
-        let buffer = self.recorder.buffer(&what, len.saturating_mul(16))?;
-        let variant = (Kernel::Dequantise, weight.dtype);
-        let params = params::Dequantise { len: len as u32 };
-        self.recorder.run(variant, &params, &[&weight.buffer, &buffer], len);
-        for active in deltas {
-            let params = active.params(0..1, 4 * weight.fours());
-            let buffers = [&active.delta.buffer, &buffer];
-            let items = (params.outputs * params.inputs) as usize;
-            self.recorder.run(plain(active.delta.method.merge), &params, &buffers, items);
+        let merged = Weight::zeros(&mut self.recorder, [weight.outputs, weight.inputs])?;
+        let fours = weight.fours();
+        for to in &merged.pieces {
+            for from in &weight.pieces {
+                let rows = overlap(&to.rows, &from.rows);
+                let params = params::Dequantise {
+                    len: (rows.len() * fours) as u32,
+                    from_at: ((rows.start - from.rows.start) * fours) as u32,
+                    to_at: ((rows.start - to.rows.start) * fours) as u32,
+                };
+                let variant = (Kernel::Dequantise, weight.dtype);
+                let buffers = [&from.buffer, &to.buffer];
+                self.recorder.run(variant, &params, &buffers, rows.len() * fours);
+            }
+            for active in deltas {
+                let first = active.first_row;
+                let changed = first..first + active.delta.shape.outputs as usize;
+                let rows = overlap(&to.rows, &changed);
+                let params = params::Delta {
+                    first_row: (rows.start - to.rows.start) as u32,
+                    ..active.params(rows.start - first..rows.end - first, 4 * fours)
+                };
+                let buffers = [&active.delta.buffer, &to.buffer];
+                let items = rows.len() * weight.inputs;
+                self.recorder.run(plain(active.delta.method.merge), &params, &buffers, items);
+            }
         }
-        Ok(Weight { buffer, dtype: DType::F32, outputs, inputs })
+        Ok(merged)
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
         Self::scratch(&mut self.recorder, &mut self.ids, "token ids", ids.len())?;
         let Some((_, buffer)) = &self.ids else { return Ok(()) };
         self.recorder.write(buffer, bytemuck::cast_slice(ids));
-        let params = params::Embed {
-            rows: ids.len() as u32,
-            width: table.inputs as u32,
-            stride: table.fours() as u32,
-        };
-        let buffers = [&table.buffer, buffer, out];
-        let items = ids.len() * table.fours();
-        self.recorder.run((Kernel::Embed, table.dtype), &params, &buffers, items);
+        for piece in &table.pieces {
+            let params = params::Embed {
+                rows: ids.len() as u32,
+                width: table.inputs as u32,
+                stride: table.fours() as u32,
+                first_id: piece.rows.start as u32,
+                piece: piece.rows.len() as u32,
+            };
+            let buffers = [&piece.buffer, buffer, out];
+            let items = ids.len() * table.fours();
+            self.recorder.run((Kernel::Embed, table.dtype), &params, &buffers, items);
+        }
         Ok(())
     }
 
@@ -280,17 +266,21 @@ impl Backend for Gpu {
         rows: usize,
         y: &mut Buffer,
     ) -> Result<()> {
-        let params = params::Linear {
-            rows: rows as u32,
-            inputs: weight.inputs as u32,
-            outputs: weight.outputs as u32,
-            stride: weight.stride() as u32,
-        };
-        let (kernel, items) = match rows {
-            1 => (Kernel::LinearOne, weight.outputs),
-            _ => (Kernel::Linear, weight.outputs.div_ceil(4) * rows.div_ceil(4)),
-        };
-        self.recorder.run((kernel, weight.dtype), &params, &[&weight.buffer, x, y], items);
+        for Piece { buffer, rows: outputs } in &weight.pieces {
+            let params = params::Linear {
+                rows: rows as u32,
+                inputs: weight.inputs as u32,
+                outputs: outputs.len() as u32,
+                stride: weight.stride() as u32,
+                first: outputs.start as u32,
+                y_width: weight.outputs as u32,
+            };
+            let (kernel, items) = match rows {
+                1 => (Kernel::LinearOne, outputs.len()),
+                _ => (Kernel::Linear, outputs.len().div_ceil(4) * rows.div_ceil(4)),
+            };
+            self.recorder.run((kernel, weight.dtype), &params, &[buffer, x, y], items);
+        }
         for active in deltas {
             let delta = active.delta;
             let tokens = active.tokens.clone();
@@ -414,7 +404,7 @@ impl Active<'_, Gpu> {
     fn params(&self, tokens: Range<usize>, y_width: usize) -> params::Delta {
         params::Delta {
             rows: tokens.len() as u32,
-            first_token: tokens.start as u32,
+            first: tokens.start as u32,
             first_row: self.first_row as u32,
             y_width: y_width as u32,
             scale: self.strength * self.delta.scale,

@@ -53,7 +53,7 @@ params! {
     /// What the kernels of every method know of a delta.
     Delta {
         rows: u32,
-        first_token: u32,
+        first: u32,
         inputs: u32,
         outputs: u32,
         rank: u32,
@@ -66,13 +66,13 @@ params! {
         scale: f32,
     }
     /// The numbers of a weight as f32.
-    Dequantise { len: u32 }
+    Dequantise { len: u32, from_at: u32, to_at: u32 }
     /// Rows of a table.
-    Embed { rows: u32, width: u32, stride: u32 }
+    Embed { rows: u32, width: u32, stride: u32, first_id: u32, piece: u32 }
     /// Root mean square norm of query and key heads.
     HeadNorm { rows: u32, query: u32, key_value: u32, size: u32, epsilon: f32 }
     /// Matrix product.
-    Linear { rows: u32, inputs: u32, outputs: u32, stride: u32 }
+    Linear { rows: u32, inputs: u32, outputs: u32, stride: u32, first: u32, y_width: u32 }
     /// Root mean square norm.
     RmsNorm { first: u32, rows: u32, width: u32, epsilon: f32 }
     /// Rotary positions and the write into the caches.

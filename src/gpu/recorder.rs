@@ -67,10 +67,15 @@ impl Recorder {
         }
     }
 
+    /// Bytes that a storage buffer has at most, in whole 16-byte vectors.
+    pub fn limit(&self) -> u64 {
+        let limits = self.device.shared.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15
+    }
+
     /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors, for `what`.
     pub fn buffer(&mut self, what: &str, bytes: usize) -> Result<Buffer> {
-        let limits = self.device.shared.device.limits();
-        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let limit = self.limit();
         let size = (bytes.max(1) as u64).checked_next_multiple_of(16);
         let size = size.filter(|size| *size <= limit).ok_or_else(|| Error::Device {
             reason: format!("{what} takes {bytes} bytes, the device allows {limit} in a buffer"),

@@ -1,5 +1,5 @@
 import type { Base } from './base.js'
-import type { Bytes } from './bytes.js'
+import type { Bytes, How } from './bytes.js'
 import { engine, loadTools } from './engine.js'
 import { LokahiError, call } from './errors.js'
 import * as core from './lokahi.js'
@@ -174,9 +174,9 @@ export class Adapter {
     engine()
     options.signal?.throwIfAborted()
     const folder = within(await openSource(source, options), options.subfolder)
-    const config = await folder.open(CONFIG, true)
+    const config = await folder.open(CONFIG, 'whole')
     const opening = {
-      file: await find(folder, config !== undefined, source, options.whole),
+      file: await find(folder, config !== undefined, source, options.whole ? 'whole' : 'parts'),
       config: config && (await readWhole(config, options)),
       conventions: options.conventions,
     }
@@ -306,19 +306,14 @@ export interface Adapter {
 /** The folder of one of several adapters. */
 function within(folder: Folder, name: string | undefined): Folder {
   if (name === undefined) return folder
-  return { open: (file, whole) => folder.open(`${name}/${file}`, whole) }
+  return { open: (file, how) => folder.open(`${name}/${file}`, how) }
 }
 
 /** The file of an adapter: by its usual name, or the only one that may be it. */
-async function find(
-  folder: Folder,
-  peft: boolean,
-  source: Source,
-  whole: boolean | undefined,
-): Promise<Bytes> {
+async function find(folder: Folder, peft: boolean, source: Source, how: How): Promise<Bytes> {
   const names = peft ? FILES.slice(0, 1) : FILES
   for (const name of names) {
-    const file = await folder.open(name, whole)
+    const file = await folder.open(name, how)
     if (file) return file
   }
   const files = folder.names?.filter((name) => /\.(safetensors|gguf)$/i.test(name)) ?? []
@@ -326,7 +321,7 @@ async function find(
   if (another !== undefined) {
     throw new LokahiError('BadArgument', `source: expected one adapter, got ${files.join(', ')}`)
   }
-  const file = only === undefined ? undefined : await folder.open(only, whole)
+  const file = only === undefined ? undefined : await folder.open(only, how)
   if (!file) throw missing(names.join(' or '), source)
   return file
 }

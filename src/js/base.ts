@@ -43,8 +43,8 @@ export class Base {
     const tools = await loadTools()
     options.signal?.throwIfAborted()
     const folder = await openSource(source, options)
-    const config = await folder.open(CONFIG, true)
-    const index = await folder.open(INDEX, true)
+    const config = await folder.open(CONFIG, 'whole')
+    const index = await folder.open(INDEX, 'whole')
     const found: Bytes[] = []
     const only = index ? undefined : await folder.open(ONE)
     if (only) found.push(only)

@@ -1,5 +1,15 @@
-import { LokahiError } from './errors.js'
-import type { LoadOptions } from './source.js'
+import type { TaskOptions } from './source.js'
+
+/** How a file will be read. */
+export type How =
+  /** Here and there: only what is asked for is fetched. */
+  | 'parts'
+  /** All of it, kept in memory. */
+  | 'whole'
+  /** Once from start to end, after a look at its beginning. */
+  | 'stream'
+  /** As `stream`, and later again, without the network. */
+  | 'keep'
 
 /** A file of which any part can be read. */
 export interface Bytes {
@@ -7,115 +17,36 @@ export interface Bytes {
   /** Bytes of the whole file. */
   size: number
   read(start: number, end: number): Promise<Uint8Array>
-  stream(options: LoadOptions): AsyncIterable<Uint8Array>
+  /** The whole file in order; a piece is valid until the next is asked for, and not to be changed. */
+  stream(options: TaskOptions): AsyncIterable<Uint8Array>
+  /** Lets go of the connection of one that was opened to be streamed, and will not be. */
+  close?(): Promise<void>
+  /** Deletes what was stored of it. @internal */
+  forget?(): Promise<void>
 }
-export async function* pieces(this: Bytes): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < this.size; at += 1 << 22)
-    yield await this.read(at, Math.min(this.size, at + (1 << 22)))
+
+/** Bytes of a piece where we may choose. */
+const PIECE = 1 << 22
+
+/** A file that is here: its stream is one part behind the other. */
+export function ofParts(name: string, size: number, read: Bytes['read']): Bytes {
+  const stream = async function* () {
+    for (let at = 0; at < size; at += PIECE) yield await read(at, Math.min(at + PIECE, size))
+  }
+  return { name, size, read, stream }
 }
 
 /** A file that is in memory. */
 export function ofMemory(name: string, data: ArrayBuffer | Uint8Array): Bytes {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data)
-  return {
-    name,
-    size: bytes.length,
-    stream: pieces,
-    read: async (start, end) => bytes.subarray(start, end),
-  }
+  return ofParts(name, bytes.length, async (start, end) => bytes.subarray(start, end))
 }
 
-/** A file that was picked or dropped: parts are read from disk when they are asked for. */
+/** A file that was picked, dropped or stored: parts are read from disk when they are asked for. */
 export function ofBlob(name: string, blob: Blob): Bytes {
   const read = async (start: number, end: number) =>
     new Uint8Array(await blob.slice(start, end).arrayBuffer())
-  return { name, size: blob.size, read, stream: pieces }
-}
-
-/** The first request brings this much, which holds most headers. */
-const FIRST = 1 << 16
-
-/**
- * A file at an address; `undefined` where the server has none. Parts come by range requests; from a
- * server that does not know them, or for one who wants it `whole`, the file comes at once.
- */
-export async function ofAddress(
-  url: URL,
-  whole: boolean,
-  options: LoadOptions,
-): Promise<Bytes | undefined> {
-  const name = url.pathname.split('/').pop() ?? ''
-  const response = whole ? await ask(url, options) : await ask(url, options, 0, FIRST)
-  if (response.status === 404) return undefined
-  // An empty file has no first byte.
-  if (response.status === 416) return ofMemory(name, new Uint8Array())
-  const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1]
-  if (response.status !== 206 || total === undefined) {
-    // Headers may be hidden from other origins: then the size is not known.
-    const all = response.status === 206 ? await ask(url, options) : response
-    return ofMemory(name, await download(url, all, name, options))
-  }
-  const first = await download(url, response, name, { signal: options.signal })
-  const size = Number(total)
-  const read = async (start: number, end: number): Promise<Uint8Array> => {
-    if (end <= first.length) return first.subarray(start, end)
-    // What came with the first request is not asked for again.
-    const known = first.subarray(Math.min(start, first.length))
-    if (known.length > 0) return join(known, await read(first.length, end))
-    const response = await ask(url, options, start, end)
-    const part = await download(url, response, name, end - start > FIRST ? options : {}, size)
-    if (response.status === 206 && part.length === end - start) return part
-    // The file was changed or the server changed its mind.
-    if (response.status === 200 && part.length === size) return part.subarray(start, end)
-    throw new LokahiError(
-      'Network',
-      `${url}: expected bytes ${start} to ${end} of ${size}, got ${part.length} bytes`,
-    )
-  }
-  return { name, size, read, stream: pieces }
-}
-
-async function ask(url: URL, { signal }: LoadOptions, start?: number, end = 0): Promise<Response> {
-  const headers = new Headers()
-  if (start !== undefined) headers.set('range', `bytes=${start}-${end - 1}`)
-  let response
-  try {
-    response = await fetch(url, { headers, signal })
-  } catch (cause) {
-    throw networkError(url, cause, signal)
-  }
-  if (!response.ok && response.status !== 404 && response.status !== 416) {
-    throw new LokahiError('Network', `${url}: the server answered ${response.status}`)
-  }
-  return response
-}
-
-/** The body of a response, with progress. */
-async function download(
-  url: URL,
-  response: Response,
-  file: string,
-  { signal, onProgress }: LoadOptions,
-  size?: number,
-): Promise<Uint8Array> {
-  const total = Number(response.headers.get('content-length') ?? size ?? 0)
-  const reader = response.body?.getReader()
-  if (!reader) return new Uint8Array(await response.arrayBuffer())
-  const chunks: Uint8Array[] = []
-  let loaded = 0
-  try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) break
-      chunks.push(value)
-      loaded += value.length
-      const progress = total > 0 ? Math.min(100, (100 * loaded) / total) : 0
-      onProgress?.({ status: 'download', file, loaded, total, progress })
-    }
-  } catch (cause) {
-    throw networkError(url, cause, signal)
-  }
-  return join(...chunks)
+  return ofParts(name, blob.size, read)
 }
 
 /** Bytes one behind the other. */
@@ -127,12 +58,6 @@ export function join(...parts: Uint8Array[]): Uint8Array {
     at += part.length
   }
   return bytes
-}
-
-/** An abort stays an `AbortError`; all else is the network's. */
-function networkError(url: URL, cause: unknown, signal: AbortSignal | undefined): unknown {
-  if (signal?.aborted) return signal.reason
-  return new LokahiError('Network', `${url}: ${(cause as Error).message}`, { cause })
 }
 
 /** Gaps up to this size are read along: a request costs more than their bytes. */

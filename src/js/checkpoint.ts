@@ -4,12 +4,13 @@ import { LokahiError, call } from './errors.js'
 import { readGgufHeader } from './gguf-header.js'
 import { readHeader } from './header.js'
 import * as core from './lokahi.js'
-import type { CoreDevice, CoreFile, CoreLayout, CoreModel } from './lokahi.js'
+import type { CoreDevice, CoreFile, CoreLayout, CoreLoading, CoreModel } from './lokahi.js'
 import { missing, readWhole, type Folder, type LoadOptions, type Source } from './source.js'
 
 const ONE = 'model.safetensors'
 const INDEX = 'model.safetensors.index.json'
 const CONFIG = 'config.json'
+const GGUF = /\.gguf$/i
 
 /** The files of a model, from which it can be loaded more than once. */
 export class Checkpoint {
@@ -35,32 +36,37 @@ export class Checkpoint {
     keep: boolean,
     options: LoadOptions,
   ): Promise<Checkpoint> {
-    const how = { how: 'stream', keep } as const
-    const ggufs = folder.names?.filter((name) => /\.gguf$/i.test(name)) ?? []
-    if (ggufs.length > 0 && !folder.names?.includes(CONFIG)) {
-      if (ggufs.length > 1) {
-        const got = ggufs.join(', ')
-        throw new LokahiError('BadArgument', `source: expected one GGUF file, got ${got}`)
-      }
-      const file = await folder.open(ggufs[0], how)
-      if (!file) throw missing(ggufs[0], source)
-      return new Checkpoint([file])
-    }
-    const configFile = await folder.open(CONFIG, { how: 'whole' })
-    if (!configFile) throw missing(CONFIG, source)
-    const config = await readWhole(configFile, options)
-    const only = await folder.open(ONE, how)
-    if (only) return new Checkpoint([only], config)
-    const indexFile = await folder.open(INDEX, { how: 'whole' })
-    if (!indexFile) throw missing(`${ONE} or ${INDEX}`, source)
-    const index = await readWhole(indexFile, options)
+    const how = keep ? 'keep' : 'stream'
     const files: Bytes[] = []
-    for (const name of shardsOf(index)) {
+    /** Opens a file of weights; `undefined` where there is none. */
+    const add = async (name: string) => {
       const file = await folder.open(name, how)
-      if (!file) throw missing(name, source)
-      files.push(file)
+      if (file) files.push(file)
+      return file
     }
-    return new Checkpoint(files, config, index)
+    const whole = async (name: string) => {
+      const file = await folder.open(name, 'whole')
+      return file && readWhole(file, options)
+    }
+    try {
+      const only = options.file ?? onlyGguf(folder)
+      if (only && GGUF.test(only)) {
+        if (!(await add(only))) throw missing(only, source)
+        return new Checkpoint(files)
+      }
+      const config = await whole(CONFIG)
+      if (!config) throw missing(CONFIG, source)
+      if (await add(only ?? ONE)) return new Checkpoint(files, config)
+      const index = await whole(INDEX)
+      if (!index) throw missing(only ?? `${ONE} or ${INDEX}`, source)
+      for (const name of shardsOf(index)) {
+        if (!(await add(name))) throw missing(name, source)
+      }
+      return new Checkpoint(files, config, index)
+    } catch (error) {
+      await close(files)
+      throw error
+    }
   }
 
   /** The GGUF file, where it is one. */
@@ -74,26 +80,36 @@ export class Checkpoint {
     context: number | undefined,
     options: LoadOptions,
   ): Promise<CoreModel> {
-    const layout = await this.#layout(options)
-    const loading = call(() =>
-      device
-        ? core.CoreLoading.onDevice(layout, context, device)
-        : core.CoreLoading.onCpu(layout, context),
-    )
     const breathe = breather()
+    let loading: CoreLoading | undefined
     try {
+      const layout = await this.#layout(options)
+      const begun = call(() =>
+        device
+          ? core.CoreLoading.onDevice(layout, context, device)
+          : core.CoreLoading.onCpu(layout, context),
+      )
+      loading = begun
       for (const [at, file] of this.files.entries()) {
         for await (const piece of file.stream(options)) {
-          call(() => loading.push(at, piece))
+          call(() => begun.push(at, piece))
           await breathe()
           options.signal?.throwIfAborted()
         }
       }
+      // Finishing takes it, whatever comes of it.
+      loading = undefined
+      return call(() => begun.finish())
     } catch (error) {
-      loading.free()
+      loading?.free()
+      await this.close()
       throw error
     }
-    return call(() => loading.finish())
+  }
+
+  /** Lets go of files that were not read to their end. */
+  async close(): Promise<void> {
+    await close(this.files)
   }
 
   async #layout({ signal }: LoadOptions): Promise<CoreLayout> {
@@ -120,6 +136,18 @@ export class Checkpoint {
     // They are the layout's from here on.
     return call(() => core.CoreLayout.safetensors(config, headers, this.#index))
   }
+}
+
+async function close(files: readonly Bytes[]): Promise<void> {
+  await Promise.all(files.map((file) => file.close?.()))
+}
+
+/** The GGUF file of a folder that is no folder of transformers. */
+function onlyGguf({ names = [] }: Folder): string | undefined {
+  const found = names.filter((name) => GGUF.test(name))
+  if (names.includes(CONFIG) || found.length === 0) return undefined
+  if (found.length === 1) return found[0]
+  throw new LokahiError('BadArgument', `source: expected one GGUF file, got ${found.join(', ')}`)
 }
 
 /** The files that an index names, each once. */

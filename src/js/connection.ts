@@ -106,11 +106,7 @@ export function connect(port: Port, methods: string[]): Connection {
   const call = async (handle: Handle, method: string, args: unknown[]): Promise<unknown> => {
     try {
       const open = begin(handle, method, args)
-      try {
-        return await answer(open.id, open)
-      } finally {
-        open.close()
-      }
+      return await answer(open.id, open).finally(open.close)
     } catch (error) {
       // The memory went with the worker.
       if (method === 'dispose' && error === over) return undefined
@@ -146,6 +142,7 @@ export function connect(port: Port, methods: string[]): Connection {
     if (over) throw over
     const id = ++last
     const signals = new Set<AbortSignal>()
+    const moved = new Set<Transferable>()
     const abort = ({ target }: Event) => {
       open.aborted ??= target as AbortSignal
       post({ lokahi: 'abort', id })
@@ -155,7 +152,6 @@ export function connect(port: Port, methods: string[]): Connection {
       for (const signal of signals) signal.removeEventListener('abort', abort)
     }
     const open: Open = { id, handle, callbacks: [], aborted: undefined, close }
-    const moved = new Set<Transferable>()
     const pack = (value: object) => {
       if (given.has(value)) for (const each of Object.values(value)) moved.add(each.buffer ?? each)
       if (value instanceof URL) return { by: value.href }
@@ -167,7 +163,6 @@ export function connect(port: Port, methods: string[]): Connection {
       }
       if (value instanceof AbortSignal) {
         if (value.aborted) open.aborted ??= value
-        value.addEventListener('abort', abort)
         signals.add(value)
         return packMark({ is: 'signal', aborted: value.aborted })
       }
@@ -178,15 +173,11 @@ export function connect(port: Port, methods: string[]): Connection {
       }
       return undefined
     }
+    const { target } = handles.get(handle)!
+    const packed = replaced(args, pack)
+    post({ lokahi: 'call', id, target, method, args: packed, base: platform.base() }, moved)
     calls.set(id, open)
-    try {
-      const { target } = handles.get(handle)!
-      const packed = replaced(args, pack)
-      post({ lokahi: 'call', id, target, method, args: packed, base: platform.base() }, moved)
-    } catch (error) {
-      close()
-      throw error
-    }
+    for (const signal of signals) signal.addEventListener('abort', abort)
     return open
   }
 

@@ -27,7 +27,8 @@ export {
   type ModelOptions,
 } from './model.js'
 export type { WasmSource } from './platform.js'
-export type { LoadOptions, Progress, Source } from './source.js'
+export type { LoadOptions, Progress, Source, TaskOptions } from './source.js'
+export { deleteCache, listCache, type Store, type Stored } from './store.js'
 export {
   combine,
   merge,

@@ -108,7 +108,16 @@ export class Model {
     signal?.throwIfAborted()
     const folder = await openSource(source, options)
     const checkpoint = await Checkpoint.open(folder, source, device !== undefined, options)
-    const tokenizer = await Tokenizer.find(source, folder, checkpoint.gguf, options)
+    const { gguf } = checkpoint
+    // The numbers of a GGUF file come through `load`, which compares their hash.
+    const found = gguf ? { ...options, sha256: undefined } : options
+    let tokenizer
+    try {
+      tokenizer = await Tokenizer.find(source, folder, gguf, found)
+    } catch (error) {
+      await checkpoint.close()
+      throw error
+    }
     const core = await checkpoint.load(device, context, options)
     onProgress?.({ status: 'ready', file: '', loaded: 0, total: 0, progress: 100 })
     return new Model(core, backend, checkpoint, tokenizer)

@@ -3,7 +3,7 @@ import { open, readFile, readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { pieces, type Bytes } from './bytes.js'
+import { ofParts, type Bytes } from './bytes.js'
 import { LokahiError } from './errors.js'
 import { platform } from './platform.js'
 
@@ -39,7 +39,7 @@ async function ofDisk(path: string): Promise<Bytes | undefined> {
       await file.close()
     }
   }
-  return { name: basename(path), size: found.size, read, stream: pieces }
+  return ofParts(basename(path), found.size, read)
 }
 
 /** A file that is not there is no error of its own. */

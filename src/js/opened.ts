@@ -3,7 +3,7 @@ import { readParts, type Bytes } from './bytes.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
 import type { CoreAdapter, CoreAdapterData, CoreFile } from './lokahi.js'
-import { readWhole, type LoadOptions } from './source.js'
+import { readWhole, type TaskOptions } from './source.js'
 
 /** What an adapter is opened from. */
 export interface Opening {
@@ -41,7 +41,7 @@ export class Opened<A extends CoreAdapter = CoreAdapter> {
   static async open<A extends CoreAdapter>(
     core: Core<A>,
     opening: Opening,
-    options: LoadOptions,
+    options: TaskOptions,
   ): Promise<Opened<A>> {
     const { file, config, conventions } = opening
     if (/\.gguf$/i.test(file.name)) {
@@ -80,7 +80,7 @@ export class Opened<A extends CoreAdapter = CoreAdapter> {
   }
 
   /** Reads all numbers. The result must be freed. */
-  async data({ signal, onProgress }: LoadOptions = {}): Promise<CoreAdapterData> {
+  async data({ signal, onProgress }: TaskOptions = {}): Promise<CoreAdapterData> {
     const extent = this.core.extent()
     const parts: Part[] = []
     for (let i = 0; i < extent.length; i += 2) {

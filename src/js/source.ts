@@ -1,6 +1,9 @@
-import { ofAddress, ofBlob, ofMemory, type Bytes } from './bytes.js'
+import { ofAddress } from './address.js'
+import { ofBlob, ofMemory, type Bytes, type How } from './bytes.js'
+import { checked } from './check.js'
 import { LokahiError } from './errors.js'
 import { platform } from './platform.js'
+import type { Store } from './store.js'
 
 /**
  * Where a model or an adapter comes from: the address of a folder or of one file, a Hub id
@@ -21,40 +24,37 @@ export interface Progress {
   progress: number
 }
 
-export interface LoadOptions {
+/** Of what takes its time. */
+export interface TaskOptions {
   onProgress?: (progress: Progress) => void
   /** Rejects with `AbortError`. */
   signal?: AbortSignal
+}
+
+export interface LoadOptions extends TaskOptions {
+  /** Of a Hub id: a branch, a tag or a commit; `main` where neither this nor the id says. */
+  revision?: string
+  /** The one file that is the model, where a folder has several. Others of its kind are not seen. */
+  file?: string
+  /**
+   * Where weights of models that come from an address are stored: `caches` (the default) is the Cache
+   * API, `opfs` the origin's private file system, `false` nowhere; nowhere too where the browser has
+   * none or no room. What is stored is used as it is, without asking the server, until `deleteCache`.
+   */
+  cache?: Store | false
+  /**
+   * SHA-256 of files by their names, in hex. A file that differs is a `BadFile` and is not stored. Of
+   * a file that has one, all bytes are read, where the header would do too.
+   */
+  sha256?: Readonly<Record<string, string>>
 }
 
 /** Where files are found by name. */
 export interface Folder {
   /** The names that are there, where that can be known. */
   names?: readonly string[]
-  /** A file, `undefined` where there is none. `whole` says that all of it will be read. */
-  open(name: string, how?: any): Promise<Bytes | undefined>
-}
-
-/** Reads files of a folder; those that are not `needed` may be missing. */
-export async function readFolder(
-  source: Source,
-  needed: readonly string[],
-  optional: readonly string[],
-  options: LoadOptions,
-): Promise<Map<string, Uint8Array>> {
-  options.signal?.throwIfAborted()
-  const folder = await openSource(source, options)
-  const found = new Map<string, Uint8Array>()
-  for (const file of [...needed, ...optional]) {
-    const bytes = await folder.open(file, true)
-    options.signal?.throwIfAborted()
-    if (bytes) {
-      found.set(file, await readWhole(bytes, options))
-    } else if (needed.includes(file)) {
-      throw missing(file, source)
-    }
-  }
-  return found
+  /** A file, `undefined` where there is none; by default it is read in `parts`. */
+  open(name: string, how?: How): Promise<Bytes | undefined>
 }
 
 /** All bytes of a file. */
@@ -73,21 +73,41 @@ export function missing(file: string, source: Source): LokahiError {
 
 /** The files of a source. One file is a folder of one. */
 export async function openSource(source: Source, options: LoadOptions): Promise<Folder> {
+  const { file, revision, sha256 = {} } = options
+  if (revision !== undefined && !isHubId(source)) {
+    throw new LokahiError('BadArgument', `revision: ${describe(source)} is no Hub id`)
+  }
+  const { names, open } = await find(source, options)
+  const hidden = (name: string) => file !== undefined && name !== file && MODEL.test(name)
+  return {
+    names:
+      file === undefined ? names : [file, ...(names ?? []).filter((name) => !MODEL.test(name))],
+    async open(name, how = 'parts') {
+      if (hidden(name)) return undefined
+      const hash = Object.hasOwn(sha256, name) ? sha256[name] : undefined
+      const bytes = await open(name, hash !== undefined && how === 'parts' ? 'whole' : how)
+      return bytes && checked(bytes, hash, how, options)
+    },
+  }
+}
+
+async function find(source: Source, options: LoadOptions): Promise<Folder> {
   if (typeof source === 'string' || source instanceof URL) {
     const folder = await platform.folder(source)
     if (folder) return folder
-    const url = address(source)
+    const url = address(source, options.revision)
     if (!url.pathname.endsWith('/')) {
       const name = decodeURIComponent(url.pathname.split('/').pop() ?? '')
       return {
         names: [name],
-        open: async (file, whole: any = false) =>
-          file === name ? ofAddress(url, !!whole, options) : undefined,
+        open: async (file, how = 'parts') =>
+          file === name ? ofAddress(url, how, options) : undefined,
       }
     }
-    return { open: (file, whole: any = false) => ofAddress(new URL(file, url), !!whole, options) }
+    const path = (file: string) => file.split('/').map(encodeURIComponent).join('/')
+    return { open: (file, how = 'parts') => ofAddress(new URL(path(file), url), how, options) }
   }
-  if (globalThis.File && source instanceof File) return openSource([source], options)
+  if (globalThis.File && source instanceof File) return find([source], options)
   if (Array.isArray(source)) {
     const files = source as readonly File[]
     const open = async (name: string) => {
@@ -110,14 +130,20 @@ const HUB_ID = /^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/
 /** An address that ends like this is a file; any other is a folder. */
 const FILE = /\.(safetensors|gguf)$/i
 
+/** The files of a model that `file` stands instead of. */
+const MODEL = /\.(safetensors|gguf)(\.index\.json)?$/i
+
+function isHubId(source: Source): source is string {
+  if (typeof source !== 'string' || FILE.test(source)) return false
+  return HUB_ID.test(source) && !/^\.\.?\//.test(source)
+}
+
 /** The address of a file, or of a folder with a slash at its end. */
-function address(source: string | URL): URL {
-  const text = String(source)
-  if (typeof source === 'string' && HUB_ID.test(text) && !/^\.\.?\//.test(text)) {
-    if (!FILE.test(text)) {
-      const [id, revision = 'main'] = text.split('@')
-      return new URL(`https://huggingface.co/${id}/resolve/${revision}/`)
-    }
+function address(source: string | URL, revision?: string): URL {
+  if (isHubId(source)) {
+    const [id, named = 'main'] = source.split('@')
+    const version = encodeURIComponent(revision ?? named)
+    return new URL(`https://huggingface.co/${id}/resolve/${version}/`)
   }
   let url
   try {

@@ -160,8 +160,9 @@ async function later(
   folder: Folder,
   options: LoadOptions,
 ): Promise<() => Promise<string | undefined>> {
-  // Later, the signal of this load says nothing any more.
-  if (!folder.names) return async () => readText(await openSource(source, {}), TEMPLATE, {})
+  // By then the load is over, and with it what its signal and progress were for.
+  const quiet = { ...options, signal: undefined, onProgress: undefined }
+  if (!folder.names) return async () => readText(await openSource(source, quiet), TEMPLATE, quiet)
   const text = await readText(folder, TEMPLATE, options)
   return async () => text
 }
@@ -171,7 +172,7 @@ async function readText(
   name: string,
   options: LoadOptions,
 ): Promise<string | undefined> {
-  const bytes = await folder.open(name, true)
+  const bytes = await folder.open(name, 'whole')
   options.signal?.throwIfAborted()
   return bytes && new TextDecoder().decode(await readWhole(bytes, options))
 }

@@ -6,14 +6,14 @@ import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
 import type { CoreAdapter, CoreAdapterData, CoreMerge, Written } from './lokahi_tools.js'
 import type { Opened } from './opened.js'
-import type { LoadOptions } from './source.js'
+import type { TaskOptions } from './source.js'
 
 /** Files by name. */
 export type Files = Record<string, Uint8Array>
 
 export type Format = 'peft' | 'lycoris' | 'gguf'
 
-export interface SaveOptions extends LoadOptions {
+export interface SaveOptions extends TaskOptions {
   /** How factors are stored where it holds them exactly; else they are F32, which is the default. */
   dtype?: 'F32' | 'F16' | 'BF16'
   /** Gives modules the names of the base; GGUF needs it. */
@@ -46,7 +46,7 @@ export async function save(
 }
 
 /** All numbers, in the wasm of the tools, which knows to write them. */
-async function dataOf(inTools: Opened, options: LoadOptions): Promise<CoreAdapterData> {
+async function dataOf(inTools: Opened, options: TaskOptions): Promise<CoreAdapterData> {
   return (await inTools.data(options)) as CoreAdapterData
 }
 
@@ -181,7 +181,7 @@ export interface Sink {
   write(bytes: Uint8Array): Promise<void>
 }
 
-export interface MergeOptions extends LoadOptions {
+export interface MergeOptions extends TaskOptions {
   /** Where the embedding table is the output head too, and the adapter changes it. */
   embeddings?: 'tied' | 'untied'
 }
@@ -226,7 +226,7 @@ async function mergeFile(
   { file, header }: BaseFile,
   changed: ReadonlySet<string>,
   sink: Sink,
-  { signal, onProgress }: LoadOptions,
+  { signal, onProgress }: TaskOptions,
   breathe: () => Promise<void>,
 ): Promise<void> {
   const entries: { name: string; start: number; end: number }[] = call(() => header.entries())

@@ -31,7 +31,7 @@ export const told = {
 } as const satisfies { [C in keyof Classes]: readonly (keyof Classes[C])[] }
 
 /** Methods that a handle has not: those inside the package, and what is no use from afar. */
-export const hidden = ['constructor', 'core', 'inTools', 'detokenizer'] as const
+export const hidden = ['constructor', 'core', 'find', 'inTools', 'detokenizer'] as const
 
 type Generating = {
   [K in keyof Model]: Model[K] extends (...args: never) => AsyncGenerator ? K : never
@@ -108,7 +108,8 @@ export function replaced(
   if (other) return other.by
   if (Array.isArray(value)) return value.map((each) => replaced(each, replace))
   const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return value
+  // Plain ones of another frame too.
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return value
   const entries = Object.entries(value)
   return Object.fromEntries(entries.map(([name, each]) => [name, replaced(each, replace)]))
 }

@@ -161,10 +161,11 @@ impl CoreLoading {
     /// Takes the next bytes of a file, counted from its start.
     pub fn push(&mut self, file: usize, piece: &[u8]) -> JsResult<()> {
         let Self { gather, builder } = self;
-        Ok(match builder {
+        match builder {
             AnyBuilder::Cpu(builder) => gather.push(file, piece, |n, t| builder.put(n, t))?,
             AnyBuilder::Gpu(builder) => gather.push(file, piece, |n, t| builder.put(n, t))?,
-        })
+        }
+        Ok(())
     }
 
     /// The model, once all bytes have come.

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Adapter, Model, saveMetadata } from 'lokahi'
 import { LokahiError, startWorker, transfer } from 'lokahi/worker'
 import { serve } from 'lokahi/worker-scope'
@@ -243,6 +245,26 @@ test('dispose frees, twice is fine; after it every use is an error', async (t) =
   await assert.rejects(text(model.generate('K')), refused('Disposed', /disposed/))
   const other = await lokahi.Model.fromPretrained(base)
   await assert.rejects(other.loadAdapter(adapter, { name: 'x' }), refused('Disposed', /disposed/))
+})
+
+test('what the page has forgotten is freed, what it uses is not', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc')
+  const { port1, port2 } = new MessageChannel()
+  serve(port2)
+  let freed = 0
+  port2.addEventListener('message', ({ data }) => (freed += data.lokahi === 'free'))
+  const lokahi = await startWorker({ device: 'cpu', worker: port1 })
+  t.after(() => lokahi.terminate())
+  const load = async () => (await lokahi.Model.fromPretrained(base)).generate('K')
+  const pieces = await load()
+  await (await lokahi.Adapter.load(folder('fi-lora'))).findings('model.layers.0.mlp.down_proj')
+  for (let round = 0; round < 100 && freed === 0; round++) {
+    gc()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  assert.ok(freed > 0)
+  assert.equal(await text(pieces), golden('base', 1).slice(1))
 })
 
 test('terminate rejects what is under way and all that follows', async (t) => {

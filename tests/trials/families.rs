@@ -52,13 +52,19 @@ impl Sample {
 macro_rules! families {
     ($($trial:ident = $name:literal),+ $(,)?) => {$(
         pub async fn $trial<B: Backend>(backend: B) {
-            let sample = SAMPLES.iter().find(|sample| sample.name == $name).unwrap();
-            let mut model = sample.model(backend);
-            whole_texts(&mut model, sample).await;
-            steps(&mut model, sample).await;
+            let (mut model, sample) = texts_alone(backend, $name).await;
             batches(&mut model, sample).await;
         }
     )+};
+}
+
+/// Whole texts and steps of one family; the model is handed on.
+pub async fn texts_alone<B: Backend>(backend: B, name: &str) -> (Model<B>, &'static Sample) {
+    let sample = SAMPLES.iter().find(|sample| sample.name == name).unwrap();
+    let mut model = sample.model(backend);
+    whole_texts(&mut model, sample).await;
+    steps(&mut model, sample).await;
+    (model, sample)
 }
 
 families! {
