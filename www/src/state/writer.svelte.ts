@@ -9,7 +9,7 @@ import { METHODS, type Device, type Method } from './choices'
 import { failureOf, type Failure } from './failures'
 import { median } from './numbers'
 import type { Settings } from './settings'
-import { COLUMNS, modelAddress } from './smollm2'
+import { COLUMNS, findModel } from './smollm2'
 import { isAbort } from './turns'
 
 /** Tokens that each text may have. */
@@ -87,8 +87,8 @@ export class Writer {
       this.#lokahi = lokahi
       const { backend, reason, device: name } = lokahi
       this.runtime = { backend, reason, device: name }
-      const source = file ?? (await modelAddress(signal))
-      const model = await lokahi.Model.fromPretrained(source, { signal, onProgress })
+      const [source, options] = file ? [file, {}] : await findModel(signal)
+      const model = await lokahi.Model.fromPretrained(source, { ...options, signal, onProgress })
       const parameters: typeof this.parameters = { none: model.parameters }
       for (const method of METHODS) {
         this.part = method
