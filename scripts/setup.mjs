@@ -2,6 +2,7 @@
 // Building needs Rust and the npm packages; only the tests need browsers.
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasModel, hasPip } from './model.mjs'
 import {
   ask,
   chromium,
@@ -90,6 +91,10 @@ function systemPackages() {
     )
   }
   const missing = needs.filter(([, found]) => !found).map(([name]) => name)
+  // Brings the model that some tests need. Without it they say so, so nobody is asked to install it.
+  if (find('apt-get') && process.getuid() === 0 && !hasModel() && !hasPip()) {
+    missing.push('python3-pip')
+  }
   if (missing.length === 0) return
 
   const aptGet = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing]

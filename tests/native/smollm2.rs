@@ -49,6 +49,11 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/smollm2").join(name)
 }
 
+/// A file of an adapter, which the page has.
+fn adapter_file(name: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/public/smollm2").join(name).join(file)
+}
+
 fn goldens() -> Goldens {
     serde_json::from_slice(&fs::read(fixture("goldens.json")).unwrap()).unwrap()
 }
@@ -76,7 +81,7 @@ fn model<B: Backend>(backend: B, path: &Path) -> Model<B> {
     for name in NAMES {
         let files = ["adapter_config.json", "adapter_model.safetensors"];
         let files: Files = files
-            .map(|file| (file, fs::read(fixture(name).join(file)).unwrap()))
+            .map(|file| (file, fs::read(adapter_file(name, file)).unwrap()))
             .into_iter()
             .collect();
         model.load_adapter(name, &peft::read(&files).unwrap()).unwrap();
