@@ -43,7 +43,7 @@ async function bench() {
     await page.goto(server.url)
     const files = ['adapter_config.json', 'adapter_model.safetensors']
     const adapters = ['lora', 'loha', 'lokr'].flatMap((name) =>
-      files.map((file) => `${root}/tests/fixtures/smollm2/${name}/${file}`),
+      files.map((file) => `${root}/www/public/smollm2/${name}/${file}`),
     )
     await page.setInputFiles('input', [GGUF, ...adapters])
     const { device, rounds, tokens } = values
