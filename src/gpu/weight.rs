@@ -53,7 +53,7 @@ impl Weight {
         let what = format!("a weight [{outputs}, {inputs}] in {}", dtype.name());
         let pieces = pieces(recorder, &what, outputs, row)?;
         for Piece { buffer, rows } in &pieces {
-            recorder.write(buffer, &bytes[rows.start * row..rows.end * row]);
+            recorder.write(buffer, 0, &bytes[rows.start * row..rows.end * row]);
         }
         Ok(Self { pieces, dtype, outputs, inputs })
     }
