@@ -1,7 +1,7 @@
 // x[first + t] += y[first + t] with its deltas; out[t] = x[first + t] / rms(x[first + t]) * weight, as
 // in rms_norm.wgsl; one workgroup a row
 struct AddNorm {
-  added: vec4u,
+  added: array<vec4u, 5>,
   first: u32,
   rows: u32,
   width: u32,

@@ -1,7 +1,7 @@
 // Root mean square norm of every query head and every key head, in place, with their deltas; value
 // heads only take theirs; one workgroup a head
 struct HeadNorm {
-  added: vec4u,
+  added: array<vec4u, 5>,
   rows: u32,
   query: u32,     // query heads
   key_value: u32, // key heads, and as many value heads

@@ -20,8 +20,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if index >= tiles {
     // The tiles first, then the codes.
     let code = index - tiles;
-    if code < p.rows * p.added.y {
-      down(code / p.added.y, code % p.added.y);
+    if code < p.rows * p.added[0].y {
+      down(code / p.added[0].y, code % p.added[0].y);
     }
     return;
   }

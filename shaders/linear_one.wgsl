@@ -6,7 +6,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let i = flat_index(id, groups);
   if i >= p.outputs {
     let code = i - p.outputs;
-    if code < p.added.y {
+    if code < p.added[0].y {
       down(0u, code);
     }
     return;

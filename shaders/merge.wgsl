@@ -1,6 +1,6 @@
 // The numbers of a weight as f32, with those of its deltas: W + sum of strength * scale * dW
 struct Merge {
-  added: vec4u,
+  added: array<vec4u, 5>,
   len: u32,       // fours
   row_len: u32,   // fours in a row
   from_at: u32,   // the first of them in the piece of W
@@ -20,8 +20,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   let at = p.from_at + index;
   var w = four(at / FOURS, at % FOURS);
-  for (var k = 0u; k < p.added.x; k++) {
-    let d = deltas[k];
+  for (var k = 0u; k < p.added[0].x; k++) {
+    let d = running(k);
     let i = p.first_row + index / p.row_len - d.first_row;
     let weight_of = strength(d, 0u) * d.scale;
     if i < d.outputs && weight_of != 0.0 {

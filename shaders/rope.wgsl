@@ -1,7 +1,7 @@
 // Rotary positions in the halves form, of q, k and v with their deltas: q is rotated in place; k is
 // rotated and v copied into the caches. An invocation moves the pair (d, d + size / 2) of one head.
 struct Rope {
-  added: vec4u,
+  added: array<vec4u, 5>,
   first: u32,     // row of qkv
   rows: u32,
   start: u32,     // position of the first row

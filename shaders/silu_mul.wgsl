@@ -1,6 +1,6 @@
 // out = silu(gate) * up, both with their deltas
 struct SiluMul {
-  added: vec4u,
+  added: array<vec4u, 5>,
   rows: u32,
   width: u32,
 }

@@ -1,6 +1,6 @@
 // y[t] += what the deltas add, where no kernel that follows does it
 struct Up {
-  added: vec4u,
+  added: array<vec4u, 5>,
   rows: u32,
   width: u32,
 }

@@ -47,6 +47,8 @@ pub struct Added<'a, B: Backend + ?Sized> {
     pub deltas: &'a B::Deltas,
     /// The user's sliders, on top of each delta's own scale: `[.., adapters]`; 0 is off.
     pub strengths: &'a B::Buffer,
+    /// Which adapters are on for any token.
+    pub active: &'a [bool],
     /// Row of `strengths` for the first token.
     pub first: usize,
     /// Numbers in a row of `strengths`; 0 where all tokens share the first row.

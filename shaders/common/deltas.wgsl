@@ -2,12 +2,13 @@
 // product with the weight computes the codes z of all of them in its own dispatch; the kernel that
 // takes y next adds their up as it reads. So an adapter has no dispatch of its own.
 //
-// A shader that has them begins with `added: vec4u` in its uniform struct:
-//   x  how many deltas, 0 where none is to run
-//   y  numbers in the codes of one token, 0 where the weight holds the deltas already, so that only
-//      their biases are left to add
+// A shader that has them begins with `added: array<vec4u, 5>` in its uniform struct; in the first:
+//   x  how many deltas run
+//   y  numbers in the codes of one token, one delta behind the other; 0 where the weight holds the
+//      deltas already, so that only their biases are left to add
 //   z  row of `strengths` for the first token
 //   w  numbers in a row of `strengths`, 0 where all tokens share one row
+// The others say which run; where they are more than 16, all are tried.
 
 // One of them. Mirrored by `Delta` in src/gpu/params.rs.
 struct Delta {
@@ -23,7 +24,6 @@ struct Delta {
   adapter: u32,   // its column of `strengths`
   factors: u32,   // where they begin
   bias: u32,      // where it begins, NONE without one
-  code: u32,      // where it begins among the codes of a token
   code_len: u32,
   scale: f32,
 }
@@ -36,6 +36,14 @@ const NONE: u32 = 0xffffffffu;
 @group(0) @binding(2) var<storage, read> factors: array<f32>;
 @group(0) @binding(3) var<storage, read> strengths: array<f32>; // [.., adapters]
 
+// The delta that runs as number `k`.
+fn running(k: u32) -> Delta {
+  if p.added[0].x > 16u {
+    return deltas[k];
+  }
+  return deltas[p.added[1u + k / 4u][k % 4u]];
+}
+
 fn strength(d: Delta, t: u32) -> f32 {
-  return strengths[(p.added.z + t) * p.added.w + d.adapter];
+  return strengths[(p.added[0].z + t) * p.added[0].w + d.adapter];
 }

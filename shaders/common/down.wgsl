@@ -2,9 +2,9 @@
 
 // Computes number `c` of the codes of token `t`.
 fn down(t: u32, c: u32) {
-  for (var k = 0u; k < p.added.x; k++) {
-    let d = deltas[k];
-    let at = c - d.code;
+  var at = c;
+  for (var k = 0u; k < p.added[0].x; k++) {
+    let d = running(k);
     if at < d.code_len && strength(d, t) != 0.0 {
       let row = t * p.inputs;
       var sum = 0.0;
@@ -13,7 +13,9 @@ fn down(t: u32, c: u32) {
         case 1u: { sum = loha_down(d, row, at); }
         default: { sum = lokr_down(d, row, at); }
       }
-      codes[t * p.added.y + c] = sum;
+      codes[t * p.added[0].y + c] = sum;
     }
+    // Wraps to a large number behind its delta.
+    at -= d.code_len;
   }
 }

@@ -1,6 +1,6 @@
 // What the products with a weight share. Mirrored by `Linear` in src/gpu/params.rs.
 struct Linear {
-  added: vec4u,
+  added: array<vec4u, 5>,
   rows: u32, // tokens
   inputs: u32,
   outputs: u32, // of the piece of W

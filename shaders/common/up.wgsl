@@ -3,14 +3,14 @@
 // What the deltas add to output `i` of token `t`.
 fn up(t: u32, i: u32) -> f32 {
   var sum = 0.0;
-  for (var k = 0u; k < p.added.x; k++) {
-    let d = deltas[k];
+  var z = t * p.added[0].y;
+  for (var k = 0u; k < p.added[0].x; k++) {
+    let d = running(k);
     let row = i - d.first_row;
     let weight_of = strength(d, t) * d.scale;
     if row < d.outputs && weight_of != 0.0 {
       var part = 0.0;
-      if p.added.y != 0u {
-        let z = t * p.added.y + d.code;
+      if p.added[0].y != 0u {
         switch d.method {
           case 0u: { part = lora_up(d, z, row); }
           case 1u: { part = loha_up(d, z, row); }
@@ -22,6 +22,7 @@ fn up(t: u32, i: u32) -> f32 {
       }
       sum += weight_of * part;
     }
+    z += d.code_len;
   }
   return sum;
 }

@@ -45,15 +45,13 @@ impl Deltas {
         }
         let len: usize = held.iter().map(|held| held.len).sum();
         let factors = recorder.buffer("factors", len.saturating_mul(4))?;
-        let (mut at, mut code) = (0, 0);
+        let mut at = 0;
         for Held { header, len } in &mut held {
             header.factors = at as u32;
             at += *len;
             if header.bias != u32::MAX {
                 header.bias = at as u32 - header.outputs;
             }
-            header.code = code;
-            code += header.code_len;
         }
         let headers: Vec<_> = held.iter().map(|held| held.header).collect();
         let bytes = bytemuck::cast_slice(&headers);
@@ -142,16 +140,26 @@ impl Bindings {
     }
 
     /// Headers, factors, strengths and codes, and the `added` of the uniform struct.
-    pub fn of<'a>(&'a self, added: Option<Added<'a, Gpu>>) -> ([&'a Buffer; 4], [u32; 4]) {
+    pub fn of<'a>(&'a self, added: Option<Added<'a, Gpu>>) -> ([&'a Buffer; 4], [u32; 20]) {
+        let mut numbers = [0; 20];
         let Some((added, [headers, factors])) =
             added.and_then(|added| Some((added, added.deltas.buffers.as_ref()?)))
         else {
-            return ([&self.none, &self.none, &self.none, &self.codes], [0; 4]);
+            return ([&self.none, &self.none, &self.none, &self.codes], numbers);
         };
-        let held = &added.deltas.held;
-        let codes = held.iter().map(|held| held.header.code_len).sum();
+        let held = added.deltas.held.iter().map(|held| &held.header).enumerate();
+        let active = held.clone().filter(|(_, header)| added.active[header.adapter as usize]);
+        let mut running: Vec<_> = active.collect();
+        if running.len() > 16 {
+            running = held.collect();
+        }
+        let codes = running.iter().map(|(_, header)| header.code_len).sum();
         let codes = if added.merged { 0 } else { codes };
-        let numbers = [held.len() as u32, codes, added.first as u32, added.width as u32];
+        let first = [running.len() as u32, codes, added.first as u32, added.width as u32];
+        numbers[..4].copy_from_slice(&first);
+        for (number, (at, _)) in numbers[4..].iter_mut().zip(running) {
+            *number = at as u32;
+        }
         ([headers, factors, added.strengths, &self.codes], numbers)
     }
 }

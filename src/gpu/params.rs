@@ -34,7 +34,7 @@ macro_rules! params {
 
 params! {
     /// Something added to the stream, and its root mean square norm.
-    AddNorm { added: [u32; 4], first: u32, rows: u32, width: u32, epsilon: f32 }
+    AddNorm { added: [u32; 20], first: u32, rows: u32, width: u32, epsilon: f32 }
     /// Index of the largest number of a row.
     Argmax { rows: u32, width: u32 }
     /// Causal attention over the caches.
@@ -62,17 +62,16 @@ params! {
         adapter: u32,
         factors: u32,
         bias: u32,
-        code: u32,
         code_len: u32,
         scale: f32,
     }
     /// Rows of a table.
     Embed { rows: u32, width: u32, stride: u32, first_id: u32, piece: u32 }
     /// Root mean square norm of query and key heads.
-    HeadNorm { added: [u32; 4], rows: u32, query: u32, key_value: u32, size: u32, epsilon: f32 }
+    HeadNorm { added: [u32; 20], rows: u32, query: u32, key_value: u32, size: u32, epsilon: f32 }
     /// Matrix product.
     Linear {
-        added: [u32; 4],
+        added: [u32; 20],
         rows: u32,
         inputs: u32,
         outputs: u32,
@@ -83,7 +82,7 @@ params! {
     }
     /// The numbers of a weight with its deltas as f32.
     Merge {
-        added: [u32; 4],
+        added: [u32; 20],
         len: u32,
         row_len: u32,
         from_at: u32,
@@ -93,9 +92,9 @@ params! {
     /// Root mean square norm.
     RmsNorm { first: u32, rows: u32, width: u32, epsilon: f32 }
     /// Rotary positions and the write into the caches.
-    Rope { added: [u32; 4], first: u32, rows: u32, start: u32, query: u32, key_value: u32, size: u32 }
+    Rope { added: [u32; 20], first: u32, rows: u32, start: u32, query: u32, key_value: u32, size: u32 }
     /// `silu(gate) * up`.
-    SiluMul { added: [u32; 4], rows: u32, width: u32 }
+    SiluMul { added: [u32; 20], rows: u32, width: u32 }
     /// What deltas add to a product.
-    Up { added: [u32; 4], rows: u32, width: u32 }
+    Up { added: [u32; 20], rows: u32, width: u32 }
 }

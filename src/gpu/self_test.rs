@@ -62,7 +62,8 @@ async fn net<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
     let mut out = backend.zeros(ROWS * heads.query * heads.size)?;
     backend.rms_norm(&x, 0, ROWS, &norm, WIDTH, 1e-5, &mut normed);
     let (deltas, strengths) = (&deltas, &strengths);
-    let added = Some(Added { deltas, strengths, first: 0, width: 0, merged: false });
+    let added =
+        Some(Added { deltas, strengths, active: &[true], first: 0, width: 0, merged: false });
     backend.linears(&weight, None, added, &normed, ROWS, &mut qkv)?;
     let span = Span { rows: 0..ROWS, start: 0 };
     backend.rope(&mut qkv, added, heads, &table, &span, &mut keys, &mut values);

@@ -184,8 +184,10 @@ impl<B: Backend> Model<B> {
         }
         let row = self.strengths(None);
         let Self { linears, backend, .. } = self;
-        let mix = Mix { strengths: &backend.upload(&row)?, first: 0, width: 0 };
-        let merged: Result<Vec<_>> = linears.iter().map(|l| l.merge(backend, &row, mix)).collect();
+        let active: Vec<_> = row.iter().map(|strength| *strength != 0.0).collect();
+        let strengths = &backend.upload(&row)?;
+        let mix = Mix { strengths, active: &active, first: 0, width: 0 };
+        let merged: Result<Vec<_>> = linears.iter().map(|l| l.merge(backend, mix)).collect();
         for (linear, merged) in linears.iter_mut().zip(merged?) {
             linear.switch(merged);
         }

@@ -22,6 +22,7 @@ pub(super) struct Part {
 /// The strengths that a step runs with; fields as in [`Added`].
 pub(super) struct Mix<'a, B: Backend> {
     pub strengths: &'a B::Buffer,
+    pub active: &'a [bool],
     pub first: usize,
     pub width: usize,
 }
@@ -81,17 +82,18 @@ impl<B: Backend> Linear<B> {
         y: &mut B::Buffer,
     ) -> Result<Option<Added<'a, B>>> {
         let merged = self.merged.is_some();
-        let runs = |loaded: &Loaded| !merged || loaded.biased;
-        let added = mix
-            .filter(|_| self.loaded.iter().any(runs))
-            .map(|mix| Added { merged, ..self.added(mix) });
+        let runs = |mix: &Mix<'a, B>| {
+            let of = |loaded: &Loaded| mix.active[loaded.adapter] && (!merged || loaded.biased);
+            self.loaded.iter().any(of)
+        };
+        let added = mix.filter(runs).map(|mix| Added { merged, ..self.added(mix) });
         let weight = self.merged.as_ref().unwrap_or(&self.base);
         backend.linears(weight, self.bias.as_ref(), added, x, rows, y)?;
         Ok(added)
     }
 
-    fn added<'a>(&'a self, Mix { strengths, first, width }: Mix<'a, B>) -> Added<'a, B> {
-        Added { deltas: &self.deltas, strengths, first, width, merged: false }
+    fn added<'a>(&'a self, Mix { strengths, active, first, width }: Mix<'a, B>) -> Added<'a, B> {
+        Added { deltas: &self.deltas, strengths, active, first, width, merged: false }
     }
 
     /// The deltas, with those of one more adapter.
@@ -117,14 +119,9 @@ impl<B: Backend> Linear<B> {
         Ok(())
     }
 
-    /// The merged weight by the strengths of all adapters; `None` where no active one changes it.
-    pub fn merge(
-        &self,
-        backend: &mut B,
-        strengths: &[f32],
-        mix: Mix<'_, B>,
-    ) -> Result<Option<B::Weight>> {
-        if self.loaded.iter().all(|loaded| strengths[loaded.adapter] == 0.0) {
+    /// The merged weight; `None` where no active one changes it.
+    pub fn merge(&self, backend: &mut B, mix: Mix<'_, B>) -> Result<Option<B::Weight>> {
+        if !self.loaded.iter().any(|loaded| mix.active[loaded.adapter]) {
             return Ok(None);
         }
         backend.merge(&self.base, self.added(mix)).map(Some)

@@ -60,7 +60,9 @@ impl<B: Backend> Model<B> {
         let batch = Batch::new(turns);
         let rows = batch.ids.len();
         let logit_rows = if wanted == Wanted::Every { rows } else { turns.len() };
-        let (table, width) = self.table(&batch, turns);
+        let (table, columns) = self.table(&batch, turns);
+        // One row serves all tokens, or each has its own.
+        let width = if table.len() == columns { 0 } else { columns };
         let Self { backend, config, heads, linears, norms, head_norms, rope, work, .. } = self;
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let have = work.as_ref().map_or((0, 0), |work| (work.rows, work.logit_rows));
@@ -69,8 +71,10 @@ impl<B: Backend> Model<B> {
             Some(ready) => work.insert(ready),
             None => work.insert(Workspace::new(backend, config, *heads, need)?),
         };
-        let active = table.iter().any(|strength| *strength != 0.0);
-        if active {
+        let on = |adapter| table.iter().skip(adapter).step_by(columns).any(|s| *s != 0.0);
+        let active: Vec<_> = (0..columns).map(on).collect();
+        let any = active.contains(&true);
+        if any {
             work.write(backend, &table)?;
         }
         let Workspace {
@@ -85,8 +89,8 @@ impl<B: Backend> Model<B> {
             strengths,
             ..
         } = &mut *work;
-        let strengths = strengths.as_ref().filter(|_| active);
-        let mix = strengths.map(|s| Mix { strengths: &s.buffer, first: 0, width });
+        let strengths = strengths.as_ref().filter(|_| any);
+        let mix = strengths.map(|s| Mix { strengths: &s.buffer, active: &active, first: 0, width });
         let (epsilon, layers) = (config.rms_norm_eps, config.num_hidden_layers);
         let first = rows - logit_rows;
         // Behind the last layer only rows that become logits go on.
@@ -129,12 +133,12 @@ impl<B: Backend> Model<B> {
         Ok((backend, work))
     }
 
-    /// Strengths of the rows of a step, and the width of a row: 0 where one row serves them all.
+    /// Strengths of the rows of a step, one row where they are all alike; and the width of a row.
     fn table(&self, batch: &Batch, turns: &[Turn<'_, B>]) -> (Vec<f32>, usize) {
         let of = |turn: &Turn<'_, B>| self.strengths(turn.session.mix.as_deref());
         let texts: Vec<_> = turns.iter().map(of).collect();
         if texts.iter().all(|row| row == &texts[0]) {
-            return (texts[0].clone(), 0);
+            return (texts[0].clone(), texts[0].len());
         }
         let rows =
             batch.spans.iter().flat_map(|(text, span)| span.rows.clone().map(|_| &texts[*text]));

@@ -74,6 +74,7 @@ async fn read<B: Backend>(backend: &mut B, buffer: &B::Buffer, len: usize) -> Ve
 pub struct Loaded<B: Backend> {
     deltas: B::Deltas,
     strengths: B::Buffer,
+    active: Vec<bool>,
     width: usize,
 }
 
@@ -88,13 +89,13 @@ impl<B: Backend> Loaded<B> {
         let table = [&vec![f32::NAN; deltas.len()], strengths].concat();
         let width = if strengths.len() == deltas.len() { 0 } else { deltas.len() };
         let strengths = backend.upload(if width == 0 { strengths } else { &table }).unwrap();
-        Self { deltas: all, strengths, width }
+        Self { deltas: all, strengths, active: vec![true; deltas.len()], width }
     }
 
     pub fn added(&self) -> Added<'_, B> {
-        let Self { deltas, strengths, width } = self;
+        let Self { deltas, strengths, active, width } = self;
         let first = usize::from(*width > 0);
-        Added { deltas, strengths, first, width: *width, merged: false }
+        Added { deltas, strengths, active, first, width: *width, merged: false }
     }
 }
 
