@@ -1,5 +1,5 @@
-// x[first + t] += y[first + t] with its deltas; out[t] = x[first + t] / rms(x[first + t]) * weight, as
-// in rms_norm.wgsl; one workgroup a row
+// x[first + t] += y[first + t] with its deltas, then out[t] is its norm as in rms_norm.wgsl; one
+// workgroup a row
 struct AddNorm {
   added: array<vec4u, 5>,
   first: u32,

@@ -9,8 +9,8 @@ struct Merge {
 }
 
 @group(0) @binding(0) var<uniform> p: Merge;
-@group(0) @binding(4) var<storage, read> weight: array<Block>;       // some rows of [outputs, stride]
-@group(0) @binding(5) var<storage, read_write> result: array<vec4f>; // some rows of [outputs, stride FOURS]
+@group(0) @binding(4) var<storage, read> weight: array<Block>;       // of [outputs, stride]
+@group(0) @binding(5) var<storage, read_write> result: array<vec4f>; // of [outputs, row_len]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

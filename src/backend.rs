@@ -123,8 +123,8 @@ pub trait Backend {
         out: &mut Self::Buffer,
     );
 
-    /// `x[first + t] += y[first + t]`, with the deltas of the product `y`; then `out[t]` is its norm as in
-    /// [`Backend::rms_norm`]: `x`, `y` `[.., width]`, `out` `[rows, width]`.
+    /// `x[first + t] += y[first + t]`, with the deltas of the product `y`; then `out[t]` is its norm
+    /// as in [`Backend::rms_norm`]: `x`, `y` `[.., width]`, `out` `[rows, width]`.
     #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
     fn add_norm(
         &mut self,

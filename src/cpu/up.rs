@@ -1,4 +1,4 @@
-//! `y[t] += sum of strength * scale * (up(down(x[t])) + bias)`: all that the deltas on a weight add.
+//! `y[t] += sum of strength * scale * (up(down(x[t])) + bias)`: all that the deltas of a weight add.
 
 use super::{
     Cpu, CpuFactors, Target,

@@ -1,5 +1,9 @@
-//! The deltas of all adapters on one weight, in two buffers: a header of each, and their factors one
-//! behind the other. Kernels read them as shaders/common/deltas.wgsl says.
+//! The deltas of all adapters on one weight, in two buffers: a header of each, and their factors
+//! one behind the other. Kernels read them as shaders/common/deltas.wgsl says.
+//!
+//! Only loading and deleting an adapter makes these buffers anew. Which deltas run, and how strong,
+//! is in the uniform structs and in a small table of strengths: a swap compiles, allocates and
+//! binds nothing.
 
 use super::{Gpu, buffer::Buffer, params::Delta as Header, recorder::Recorder};
 use crate::{

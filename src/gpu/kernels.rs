@@ -84,13 +84,16 @@ macro_rules! kernels {
 }
 
 kernels! {
-    AddNorm = "add_norm", [LANES, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read, Read, Write];
+    AddNorm = "add_norm", [LANES, DELTAS, UP], false,
+        [Read, Read, Read, Read, Write, Read, Read, Write];
     Argmax = "argmax", [], false, [Read, Write];
     Attention = "attention", [], false, [Read, Read, Read, Write];
     Embed = "embed", [INDEX], true, [Read, Read, Write];
     HeadNorm = "head_norm", [LANES, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read];
-    Linear = "linear", [INDEX, DELTAS, DOWN, LINEAR], true, [Read, Read, Read, Write, Read, Read, Read, Write];
-    LinearOne = "linear_one", [INDEX, DELTAS, DOWN, LINEAR], true, [Read, Read, Read, Write, Read, Read, Read, Write];
+    Linear = "linear", [INDEX, DELTAS, DOWN, LINEAR], true,
+        [Read, Read, Read, Write, Read, Read, Read, Write];
+    LinearOne = "linear_one", [INDEX, DELTAS, DOWN, LINEAR], true,
+        [Read, Read, Read, Write, Read, Read, Read, Write];
     Merge = "merge", [INDEX, DELTAS, MERGE], true, [Read, Read, Read, Read, Write];
     RmsNorm = "rms_norm", [LANES], false, [Read, Read, Write];
     Rope = "rope", [INDEX, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read, Write, Write];

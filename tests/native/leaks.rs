@@ -135,3 +135,29 @@ fn a_loaded_adapter_is_counted() {
     check(Cpu::default());
     check(gpu());
 }
+
+/// A token takes as many dispatches with adapters as without, and few: 9 a layer, and 3 for the
+/// table, the first norm and the head.
+#[test]
+fn adapters_take_no_dispatch() {
+    let mut model = model(gpu());
+    let names: Vec<_> = adapters().iter().map(|(name, _)| *name).collect();
+    for (name, adapter) in adapters() {
+        model.load_adapter(name, &adapter).unwrap();
+    }
+    let token = |model: &mut Model<Gpu>| {
+        let before = model.backend().dispatches();
+        run(model);
+        model.backend().dispatches() - before
+    };
+    let base = 9 * model.config().num_hidden_layers + 3;
+    assert_eq!(token(&mut model), base);
+    let mixes = [&[(names[0], 1.0)][..], &[(names[0], 0.5), (names[1], 0.5), (names[2], -1.0)]];
+    for mix in mixes {
+        model.set_adapters(mix).unwrap();
+        assert_eq!(token(&mut model), base, "{mix:?}");
+        model.merge_adapters().unwrap();
+        assert_eq!(token(&mut model), base, "{mix:?} merged");
+        model.unmerge_adapters();
+    }
+}

@@ -550,6 +550,35 @@ pub async fn up<B: Backend>(mut backend: B) {
     }
 }
 
+/// More active deltas than a kernel's list holds, of which some are off for a token.
+pub async fn many_deltas<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(23);
+    let (outputs, inputs, rows) = (6, 20, 3);
+    let tensor = noise.tensor(outputs, inputs);
+    let weight = backend.weight(&[&tensor]).unwrap();
+    let x = noise.numbers(rows * inputs);
+    let buffer = backend.upload(&x).unwrap();
+    for count in [16, 17, 40] {
+        let factor = |_| lora(&mut noise, outputs - 1, inputs, 2);
+        let deltas: Vec<_> = (0..count).map(factor).map(|f| Delta::new(f, 2, 1.0, 0.5)).collect();
+        let all: Vec<_> = deltas.iter().enumerate().map(|(k, delta)| (k % 2, delta)).collect();
+        let mut strengths = noise.numbers(count * rows);
+        strengths.iter_mut().step_by(5).for_each(|strength| *strength = 0.0);
+        let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+        for (adapter, delta) in all.iter().enumerate() {
+            let by: Vec<_> = strengths.iter().skip(adapter).step_by(count).copied().collect();
+            add_to(&mut want, outputs, &widen(&x), *delta, &by);
+        }
+        let loaded = Loaded::new(backend, &all, &strengths);
+        let mut y = nan(backend, rows * outputs);
+        backend.linears(&weight, None, Some(loaded.added()), &buffer, rows, &mut y).unwrap();
+        backend.up(loaded.added(), rows, outputs, &mut y);
+        let got = read(backend, &y, rows * outputs).await;
+        assert_close(&format!("{} {count} deltas", name::<B>()), &got, &want, sum(count * inputs));
+    }
+}
+
 /// What the deltas of a product add is added by the kernel that reads it.
 pub async fn readers_of_products<B: Backend>(mut backend: B) {
     let backend = &mut backend;
