@@ -20,6 +20,8 @@ mod lokr_up;
 mod lora_down;
 mod lora_merge;
 mod lora_up;
+mod packed;
+mod quantised;
 mod rms_norm;
 mod rope;
 mod silu_mul;
@@ -34,8 +36,9 @@ use crate::{
     adapter::{Delta, Factors},
     backend::{Active, Backend, Heads, Span},
     memory::{Held, Ledger, Memory},
-    tensor::{Data, Matrix, Tensor, stack},
+    tensor::{BLOCK, Data, Matrix, Tensor, stack},
 };
+use packed::{Bytes, Nibbles, Tile};
 
 /// The CPU backend. Holds nothing but scratch memory.
 #[derive(Debug, Default)]
@@ -51,19 +54,28 @@ pub struct Cpu {
 pub struct Weight {
     outputs: usize,
     inputs: usize,
-    data: Data,
+    stored: Stored,
     _held: Held,
+}
+
+/// The numbers of a weight.
+#[derive(Debug)]
+enum Stored {
+    /// Row by row; nothing quantised.
+    Plain(Data),
+    Q8_0(Vec<Tile<Bytes>>),
+    Q4_1(Vec<Tile<Nibbles>>),
 }
 
 impl Weight {
     fn new(ledger: &Ledger, [outputs, inputs]: [usize; 2], data: Data) -> Self {
         let held = ledger.hold(data.bytes().len() as u64);
-        Self { outputs, inputs, data, _held: held }
-    }
-
-    /// Row `i` as f32, into `out` `[in]`.
-    fn row(&self, i: usize, out: &mut [f32]) {
-        self.data.widen(i * self.inputs..(i + 1) * self.inputs, out);
+        let stored = match data {
+            Data::Q8_0(blocks) => Stored::Q8_0(packed::pack(&blocks, inputs / BLOCK)),
+            Data::Q4_1(blocks) => Stored::Q4_1(packed::pack(&blocks, inputs / BLOCK)),
+            plain => Stored::Plain(plain),
+        };
+        Self { outputs, inputs, stored, _held: held }
     }
 }
 
@@ -223,10 +235,15 @@ impl Backend for Cpu {
     ) -> Result<()> {
         let x = &x[..rows * weight.inputs];
         let base = &mut y[..rows * weight.outputs];
-        if rows == 1 {
-            linear_one::linear_one(weight, x, base);
-        } else {
-            linear::linear(weight, x, base);
+        match &weight.stored {
+            Stored::Plain(data) if rows == 1 => linear_one::linear_one(data, x, base),
+            Stored::Plain(data) => linear::linear(data, [weight.outputs, weight.inputs], x, base),
+            Stored::Q8_0(tiles) => {
+                quantised::product(tiles, weight.inputs, weight.outputs, x, base);
+            }
+            Stored::Q4_1(tiles) => {
+                quantised::product(tiles, weight.inputs, weight.outputs, x, base);
+            }
         }
         for active in deltas {
             let target = active.target(weight.outputs);
