@@ -1,4 +1,4 @@
-//! The numbers of a weight as f32: the ground that merge kernels add to.
+//! The numbers of a weight as f32: the ground that a merge adds to.
 
 use super::{Stored, Weight, packed::unpack};
 
