@@ -1,6 +1,7 @@
 // The page in a real Chromium, with WebGPU and without: what a visitor does, and what must hold meanwhile.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { choose, drawn, grave, names, open, overflow, settled, visit } from './browser.mjs'
 
 for (const webgpu of [true, false])
@@ -133,7 +134,7 @@ describe('the page itself', () => {
     })
     assert.doesNotMatch(
       text,
-      /\b(?!GeoNames|LoRA|LoHa|LoKr|WebGPU|gate|down)[A-Za-z]{4,}/,
+      /\b(?!GeoNames|LoRA|LoHa|LoKr|WebGPU|GGUF|SmolLM|huggingface|models|gate|down)[A-Za-z]{4,}/,
       'no English left over',
     )
     await korean.close()
@@ -207,6 +208,25 @@ describe('the page itself', () => {
     console.log(`first name after ${milliseconds.toFixed(0)} ms`)
     assert.ok(milliseconds < 2000, `${milliseconds.toFixed(0)} ms`)
     await close()
+  })
+
+  test('up to the first name the page brings less than 1 MB of code, and no tools', async (t) => {
+    const context = await place.browser.newContext({ locale: 'en' })
+    const page = await context.newPage()
+    const found = []
+    page.on('response', (response) => found.push(response))
+    await page.goto(place.url)
+    await page.waitForFunction(() => document.querySelector('#names .name').textContent.length > 1)
+    const code = found.filter((response) => !response.url().includes('/places/'))
+    const bodies = await Promise.all(code.map((response) => response.body()))
+    const size = bodies.reduce((sum, body) => sum + gzipSync(body).length, 0)
+    t.diagnostic(`${code.length} files, ${(size / 1000).toFixed(0)} kB in gzip`)
+    assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`)
+    assert.deepEqual(
+      code.map((response) => response.url()).filter((url) => /tools|Writing|worker/.test(url)),
+      [],
+    )
+    await context.close()
   })
 
   test('a sliding strength neither blocks the page nor stops the list', async () => {

@@ -43,7 +43,7 @@ async function pictureReal(file, how) {
   }
   await take('before')
   await real.getByRole('button').first().click()
-  await real.getByText(/\d+\.\d/).waitFor()
+  await real.getByText(/\d\.\d MB/).waitFor()
   await take('loading')
   await page.waitForFunction(() =>
     [...document.querySelectorAll('.real .made')].some((text) => text.textContent.length > 60),

@@ -120,9 +120,10 @@ export const en = {
   realLead: (parameters: string) =>
     ` has ${parameters} numbers, about six bits each, and writes English. Three adapters learned the style of the King James Bible, one with each method. The model alone and the three write side by side.`,
   realLoad: (megabytes: string) => `Load the model, ${megabytes} MB`,
-  realFromHub: 'It comes from huggingface.co, and only when you press.',
+  realFromHub:
+    'It comes from huggingface.co, only when you press, and this browser keeps it for the next time.',
   realFromHere:
-    'It comes from the folder models of this server if it is there, else from huggingface.co, and only when you press.',
+    'It comes from models/ of this server or, where it is not there, from huggingface.co, and only when you press.',
   ownFile: 'Use a GGUF file of your own',
   ownFileHint:
     'A file of your own is read in this page and not uploaded; the adapters fit SmolLM2-135M.',

@@ -105,9 +105,9 @@ export const ko: Messages = {
   realLead: (parameters) =>
     `는 숫자 ${parameters}개(하나에 약 6비트)로 이루어져 있고 영어 글을 씁니다. 어댑터 셋은 방법마다 하나씩 킹 제임스 성경의 문체를 배웠습니다. 모델 혼자와 어댑터 셋이 나란히 글을 씁니다.`,
   realLoad: (megabytes) => `모델 불러오기, ${megabytes} MB`,
-  realFromHub: '누를 때에만 huggingface.co에서 받아 옵니다.',
+  realFromHub: '누를 때에만 huggingface.co에서 받아 오고, 다음에 쓰도록 이 브라우저가 보관합니다.',
   realFromHere:
-    '누를 때에만 받아 옵니다. 이 서버의 models 폴더에 있으면 거기서, 없으면 huggingface.co에서 받습니다.',
+    '누를 때에만 이 서버의 models/에서 받아 오고, 거기 없으면 huggingface.co에서 받아 옵니다.',
   ownFile: '내 GGUF 파일 쓰기',
   ownFileHint:
     '내 파일은 이 페이지 안에서 읽을 뿐 올리지 않습니다. 어댑터는 SmolLM2-135M에 맞습니다.',
