@@ -176,9 +176,11 @@ export class Model {
     this.setAdapters([])
   }
 
-  /** Adds the active adapters into a copy of the weights they change. */
-  mergeAdapters(): void {
+  /** Adds the active adapters into an F32 copy of the weights they change; returns its bytes. */
+  mergeAdapters(): number {
+    const before = this.memory.bytes
     call(() => this.#open().mergeAdapters())
+    return this.memory.bytes - before
   }
 
   /** Back to the base weights, which merging never touches; the adapters are active again. */
