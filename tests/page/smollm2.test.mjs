@@ -167,6 +167,7 @@ describe('the real language model', { skip }, () => {
   test('a question goes through the chat template; accessible in both themes', async () => {
     const { page, complaints, close } = await visit(place, '', { reducedMotion: 'reduce' })
     await loadIt(page)
+    await written(page, 1)
     await ended(page)
     await button(page, 'Tell me about the sea. (a question)').click()
     await written(page, 12)
