@@ -7,6 +7,8 @@ mod attention;
 mod dequantise;
 mod dot;
 mod embed;
+mod exp;
+mod factors;
 mod head_norm;
 mod linear;
 mod linear_one;
@@ -34,11 +36,12 @@ use std::{
 
 use crate::{
     Error, Result,
-    adapter::{Delta, Factors},
+    adapter::Delta,
     backend::{Added, Backend, Heads, Span},
     memory::{Held, Ledger, Memory},
-    tensor::{BLOCK, Data, Matrix, Tensor, stack},
+    tensor::{BLOCK, Data, Tensor, stack},
 };
+use factors::CpuFactors;
 use packed::{Bytes, Nibbles, Tile};
 
 /// The CPU backend. Holds nothing but scratch memory.
@@ -109,47 +112,6 @@ struct CpuDelta {
     _held: Held,
 }
 
-#[derive(Debug)]
-enum CpuFactors {
-    Lora(crate::adapter::Lora),
-    Loha(crate::adapter::Loha),
-    Lokr(Lokr),
-}
-
-impl CpuFactors {
-    /// How many numbers they are.
-    fn len(&self) -> usize {
-        match self {
-            Self::Lora(f) => f.a().len() + f.b().len(),
-            Self::Loha(f) => 2 * (f.w1_a().len() + f.w1_b().len()),
-            Self::Lokr(f) => f.w1.len() + f.w2_a.as_ref().map_or(0, Matrix::len) + f.w2.len(),
-        }
-    }
-}
-
-/// LoKr with `w1` whole: it is small, and mixing codes by its product is cheaper than by its parts.
-#[derive(Debug)]
-struct Lokr {
-    /// `[ol, im]`.
-    w1: Matrix,
-    /// `w2_a` `[ok, r]` where `w2` is low-rank.
-    w2_a: Option<Matrix>,
-    /// `w2_b` `[r, in_n]`, or the whole `w2` `[ok, in_n]`.
-    w2: Matrix,
-}
-
-impl Lokr {
-    /// Numbers in one row of the code matrix `S` `[im, width]`.
-    fn width(&self) -> usize {
-        self.w2.rows()
-    }
-
-    /// Rows `ok` of `w2`.
-    fn w2_rows(&self) -> usize {
-        self.w2_a.as_ref().map_or(self.w2.rows(), Matrix::rows)
-    }
-}
-
 impl Backend for Cpu {
     type Buffer = Vec<f32>;
     type Weight = Weight;
@@ -190,14 +152,7 @@ impl Backend for Cpu {
     ) -> Result<CpuDeltas> {
         let mut all = deltas.0.clone();
         for &(first_row, delta) in new {
-            let factors = match &delta.factors {
-                Factors::Lora(f) => CpuFactors::Lora(f.clone()),
-                Factors::Loha(f) => CpuFactors::Loha(f.clone()),
-                Factors::Lokr(f) => {
-                    let (w1, w2_a, w2) = f.running_factors()?;
-                    CpuFactors::Lokr(Lokr { w1, w2_a: w2_a.cloned(), w2: w2.clone() })
-                }
-            };
+            let factors = CpuFactors::new(&delta.factors)?;
             let numbers = factors.len() + delta.bias.as_ref().map_or(0, Vec::len);
             all.push(Rc::new(CpuDelta {
                 _held: self.ledger.hold(4 * numbers as u64),

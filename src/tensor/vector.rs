@@ -64,6 +64,12 @@ mod lanes {
             })
         }
 
+        /// `self + b`.
+        #[inline(always)]
+        pub fn plus(self, b: Self) -> Self {
+            Self(f32x4_add(self.0, b.0))
+        }
+
         /// `self b`.
         #[inline(always)]
         pub fn times(self, b: Self) -> Self {
@@ -159,6 +165,11 @@ mod lanes {
         /// The finite f16 numbers in the low and in the high halves of the words.
         pub fn halves(words: [u32; 4]) -> [Self; 2] {
             [0, 16].map(|shift| Self(words.map(|word| finite_f16_to_f32((word >> shift) as u16))))
+        }
+
+        /// `self + b`.
+        pub fn plus(self, b: Self) -> Self {
+            Self(from_fn(|k| self.0[k] + b.0[k]))
         }
 
         /// `self b`.
