@@ -51,7 +51,7 @@ async function pictureReal(file, how) {
   await take('writing')
   await real.locator('[aria-busy=false]').waitFor({ timeout: 300_000 })
   await real.locator('.merge button').click()
-  await real.getByTestId('merging').getByText('·10').waitFor({ timeout: 300_000 })
+  await real.getByTestId('merging').getByText(' ms').waitFor({ timeout: 300_000 })
   await take('done')
   await page.context().close()
 }
