@@ -41,3 +41,9 @@ export const names = (page) => page.locator('#names .name').allTextContents()
 
 /** All three methods of the shown country are loaded and drawn. */
 export const drawn = (page) => page.locator('.methods .figure svg').nth(2).waitFor()
+
+/** A part of the lab is fetched when it comes near. */
+export async function near(page, part) {
+  await page.locator(`[data-part=${part}]`).scrollIntoViewIfNeeded()
+  await page.locator(`[data-part=${part}] h2`).waitFor()
+}

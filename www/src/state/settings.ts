@@ -1,5 +1,6 @@
 /** Everything that a visitor can set, and its form in the URL hash. */
 
+import { LAB, putLab, takeLab, type LabSettings } from '../lab/settings'
 import {
   COUNTRIES,
   DEVICES,
@@ -22,6 +23,7 @@ export interface Settings {
   weight: string
   /** null: the browser's language */
   language: 'en' | 'ko' | null
+  lab: LabSettings
 }
 
 export const STRENGTH = { min: 0, max: 1.5, step: 0.05 }
@@ -40,6 +42,7 @@ export const DEFAULTS: Settings = {
   device: 'auto',
   weight: 'model.layers.0.self_attn.q_proj',
   language: null,
+  lab: LAB,
 }
 
 const VERSION = '1'
@@ -60,13 +63,14 @@ export function toHash(settings: Settings): string {
   put('device', settings.device, DEFAULTS.device)
   put('weight', settings.weight, DEFAULTS.weight)
   put('lang', settings.language, null)
+  putLab(hash, settings.lab)
   return '#' + hash
 }
 
 /** An unknown version, key or value counts as absent: a link never breaks the page. */
 export function fromHash(hash: string): Settings {
   const given = new URLSearchParams(hash.replace(/^#/, ''))
-  if (given.get('v') !== VERSION) return { ...DEFAULTS }
+  if (given.get('v') !== VERSION) return { ...DEFAULTS, lab: { ...LAB } }
   const oneOf = <T extends string>(key: string, allowed: readonly T[], usual: T): T =>
     allowed.find((value) => value === given.get(key)) ?? usual
   const between = (
@@ -92,5 +96,6 @@ export function fromHash(hash: string): Settings {
     device: oneOf('device', DEVICES, DEFAULTS.device),
     weight: isWeight ? weight : DEFAULTS.weight,
     language: (['en', 'ko'] as const).find((language) => language === given.get('lang')) ?? null,
+    lab: takeLab(given),
   }
 }

@@ -1,0 +1,156 @@
+// The lab in a real Chromium: its numbers against worked examples, its address, its languages, axe.
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { after, before, describe, test } from 'node:test'
+import { near, open, settled } from './browser.mjs'
+
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+const PARTS = ['count']
+
+let place
+before(async () => (place = await open({ webgpu: false })))
+after(() => place?.close())
+
+/** A page with all parts of the lab loaded. */
+async function visit(hash = '#v=1', options = {}) {
+  const context = await place.browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    locale: 'en',
+    reducedMotion: 'reduce',
+    ...options,
+  })
+  const page = await context.newPage()
+  const complaints = []
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  await page.goto(place.url + hash)
+  await settled(page)
+  for (const part of PARTS) await near(page, part)
+  return { page, complaints, close: () => context.close() }
+}
+
+const choose = (page, label) => page.getByRole('radio', { name: label, exact: true }).check()
+/** Text with plain spaces, as it is typed here. */
+const said = async (locator) => (await locator.innerText()).replace(/[\u202f\s]+/g, ' ')
+
+describe('count and rank', () => {
+  test('worked examples, and the claims', async () => {
+    const { page, complaints, close } = await visit('#v=1&lab.out=768&lab.in=768&lab.r=8')
+    const sum = (method) => said(page.getByTestId(`sum-${method}`))
+    assert.match(await sum('lora'), /12 288 numbers.*48\.0 times fewer.*rank 8 of 768/)
+    assert.match(await sum('loha'), /24 576 numbers.*rank 64 of 768/)
+    assert.match(await sum('lokr'), /1 088 numbers.*rank 192 of 768/)
+    const claim = (id) => page.locator(`[data-claim=${id}]`)
+    assert.match(await said(claim('example')), /2 048; 512 times fewer/)
+    assert.match(await said(claim('kronNumbers')), /only in special cases.*1 600, 2d is 1 536/)
+    assert.match(await said(claim('kronRank')), /24 × 8 = 192, not 8/)
+
+    await claim('kronRank').getByRole('button').click()
+    assert.match(await said(claim('kronRank')), /it holds here/)
+    assert.match(await sum('lokr'), /rank 8 of 127/)
+    await claim('example').getByRole('button').click()
+    assert.match(await sum('lora'), /2 048 numbers.*512 times fewer/)
+    assert.match(await said(claim('kronNumbers')), /both factors whole, d a square number: 2 048/)
+
+    await choose(page, 'the same budget')
+    const slider = page.getByRole('slider', { name: 'r', exact: true })
+    for (const [r, lora, loha] of [
+      [1, 2, 1],
+      [2, 4, 4],
+      [3, 6, 9],
+    ]) {
+      assert.match(await sum('lora'), new RegExp(`highest rank ${lora} of`), `r = ${r}`)
+      assert.match(await sum('loha'), new RegExp(`highest rank ${loha} of`), `r = ${r}`)
+      await slider.press('ArrowRight')
+    }
+    assert.deepEqual(complaints, [])
+    await close()
+  })
+
+  test('factors, conventions, propositions', async () => {
+    const { page, complaints, close } = await visit('#v=1&lab.out=128&lab.in=128&lab.r=1')
+    const row = (name) => page.getByRole('row', { name })
+    assert.match(await said(row(/^−1/)), /8×8 16×16 96 8/)
+    assert.match(await said(row(/^32/)), /32×32 4×4 1 032 32/)
+    await choose(page, 'LyCORIS')
+    assert.equal(await row(/^32/).count(), 0, 'the same split as 4')
+    await page.getByRole('checkbox', { name: /full_matrix/ }).check()
+    assert.match(await said(row(/^−1/)), /320 128/)
+
+    const rank = page.getByTestId('proposition-1')
+    assert.match(await said(rank), /3 × 3 = 9, measured 9/)
+    await page.getByRole('slider', { name: 'r1' }).press('End')
+    assert.match(await said(rank), /6 × 3 = 18, measured 18/)
+    assert.deepEqual(complaints, [])
+    await close()
+  })
+
+  test("the calculator: PEFT's counts, and the article's 60B", async () => {
+    const { page, close } = await visit('#v=1&lab.r=32&lab.factor=4')
+    const cells = (row) => said(page.locator(`[data-row=${row}]`))
+    assert.match(await cells('lora'), /9 175 040/)
+    assert.match(await cells('loha'), /18 350 080/)
+    assert.match(await cells('lokr'), /2 294 656/)
+    await page.locator('[data-claim=memory]').getByRole('button').click()
+    assert.match(await cells('full'), /60 000 000 000.*720 GB/)
+    await close()
+  })
+})
+
+test('the address keeps the setting of the lab', async () => {
+  const hash =
+    '#v=1&lab.out=640&lab.in=320&lab.r=6&lab.mode=budget&lab.convention=lycoris&lab.factor=8&lab.both=true&lab.whole=true&lab.r1=2&lab.r2=5&lab.threshold=-3.4&lab.model=sd15&lab.target=all&lab.bytes=0.5&lab.states=1&lab.width=8&lab.prefix=9&lab.source=picture&lab.picture=plaid&lab.size=32&lab.layers=3&lab.dice=5&lab.built=0.5&lab.row=1&lab.col=2&lab.sweep=jp&lab.only=loha'
+  const { page, close } = await visit(hash)
+  await choose(page, 'PEFT')
+  await page.waitForFunction(() => !location.hash.includes('lycoris'))
+  assert.equal(
+    await page.evaluate(() => location.hash),
+    hash.replace('&lab.convention=lycoris', ''),
+  )
+  await page.goto(`${place.url}#v=1&lab.out=0&lab.r=9999&lab.model=none&lab.size=13&lab.mode=x`)
+  await page.reload()
+  await near(page, 'count')
+  assert.match(await said(page.getByTestId('sum-lora')), /r = 512/)
+  await close()
+})
+
+test('Korean: no English left over', async () => {
+  const { page, close } = await visit('#v=1&lang=ko')
+  const text = await page.evaluate(() => {
+    const found = []
+    for (const part of document.querySelectorAll('[data-part]')) {
+      const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT)
+      while (texts.nextNode())
+        if (!texts.currentNode.parentElement.closest('[lang=en], [translate=no], math, option'))
+          found.push(texts.currentNode.data)
+    }
+    return found.join(' ')
+  })
+  const words =
+    /\b(?!FedPara|LoRA|LoHa|LoKr|PEFT|LyCORIS|AdamW|rank|decompose_both|full_matrix)[A-Za-z]{4,}/
+  assert.doesNotMatch(text, words)
+  await close()
+})
+
+for (const colorScheme of ['light', 'dark'])
+  for (const width of [360, 1280])
+    test(`accessible, ${colorScheme}, ${width} px`, async () => {
+      const { page, close } = await visit('#v=1', { colorScheme, viewport: { width, height: 900 } })
+      await page.evaluate(() => {
+        for (const details of document.querySelectorAll('[data-part] details')) details.open = true
+      })
+      await page.evaluate(await readFile(axe, 'utf8'))
+      const { violations } = await page.evaluate(() => window.axe.run())
+      const grave = violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join('\n')}`)
+      assert.deepEqual(grave, [])
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      )
+      assert.ok(overflow <= 0, `${overflow} px wider than the window`)
+      await close()
+    })

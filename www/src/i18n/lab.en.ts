@@ -1,0 +1,146 @@
+/** The wording of the lab. `lab.ko.ts` has exactly these keys. */
+export const en = {
+  count: {
+    title: 'Count and rank',
+    lead: 'One weight, three ways to store a change of it. Numbers are what the file holds; the highest rank is how many independent directions the change can have.',
+    out: 'Outputs',
+    in: 'Inputs',
+    r: 'r',
+    mode: 'Compare at',
+    modes: { rank: 'the same r', budget: 'the same budget' },
+    budgetHint: (r: number) =>
+      `Same budget: LoHa keeps r = ${r}, LoRA gets r = ${2 * r} for the same numbers, LoKr the most that its steps allow. LoRA is ahead at r = 1, they tie at r = 2, LoHa is ahead from r = 3.`,
+    rankHint: 'Same r: LoHa stores twice as many numbers as LoRA.',
+    numbers: 'numbers',
+    sum: 'tensor by tensor',
+    fewer: (times: string) => `${times} times fewer than the weight`,
+    more: 'as many as the weight, or more',
+    highest: 'highest rank',
+    ofFull: (full: string) => `of ${full}`,
+    sides: 'with out = a·b and in = c·d:',
+  },
+  factor: {
+    title: 'How LoKr splits the weight',
+    lead: 'A factor splits each side in two. The count is least near the middle and moves in steps, because only divisors fit.',
+    convention: 'Convention',
+    conventions: { peft: 'PEFT', lycoris: 'LyCORIS' },
+    conventionHint: {
+      peft: 'PEFT keeps (factor, rest) as they come.',
+      lycoris: 'LyCORIS puts the smaller part first.',
+    },
+    both: 'Split the first factor too (decompose_both)',
+    whole: 'Keep both factors whole (full_matrix, LyCORIS only)',
+    auto: '−1 (squarest)',
+    columns: {
+      factor: 'factor',
+      first: 'w1',
+      second: 'w2',
+      numbers: 'numbers',
+      rank: 'highest rank',
+    },
+    ignored: 'At the same budget LoKr gets its own factor and r; the table is for the same r.',
+  },
+  curves: {
+    title: 'Numbers against highest rank',
+    x: 'numbers stored, log scale',
+    y: 'highest rank, log scale',
+    full: 'the whole weight',
+    other: 'LoKr with other factors',
+    point: (method: string, r: number, numbers: string, bound: string) =>
+      `${method}, r = ${r}: ${numbers} numbers, rank up to ${bound}`,
+    long: 'Log-log chart of stored numbers against highest rank. The same numbers are in the table below it.',
+    hint: 'Further left is cheaper, further up can reach a higher rank. A bound is not a score: see what a budget buys.',
+  },
+  claims: {
+    title: 'An article’s claims, checked',
+    lead: 'What a widely read comparison of the three says, each with the current numbers (d = outputs).',
+    verdicts: { right: 'right', limits: 'right, with a limit', seldom: 'only in special cases' },
+    attempt: 'Set it',
+    example: {
+      says: 'A 1024 × 1024 weight has 1 048 576 numbers; rank 1 keeps 2 048: 512 times fewer.',
+      check: (numbers: string, times: string) => `1024 + 1024 = ${numbers}; ${times} times fewer.`,
+    },
+    lora: {
+      says: 'LoRA: 2rd numbers, rank up to r.',
+      check: (r: number, d: string, numbers: string, bound: string) =>
+        `2 × ${r} × ${d} = ${numbers}; rank up to ${bound}.`,
+    },
+    loha: {
+      says: 'LoHa: 4rd numbers, rank up to r².',
+      check: (r: number, d: string, numbers: string, bound: string) =>
+        `4 × ${r} × ${d} = ${numbers}; rank up to min(r², d) = ${bound}: never above d.`,
+    },
+    crossover: {
+      says: 'For the numbers of a LoRA of rank 2R, LoHa reaches R².',
+      check: 'R = 1: 1 against 2. R = 2: 4 and 4. R = 3: 9 against 6. R = 4: 16 against 8.',
+    },
+    kronNumbers: {
+      says: 'LoKr: 2d numbers.',
+      holds: (d: string, numbers: string) =>
+        `d = ${d}: both factors whole, d a square number: ${numbers} = 2d. It holds, and needs no r.`,
+      fails: (d: string, whole: string, twice: string, now: string) =>
+        `d = ${d}: both factors whole take ${whole}, 2d is ${twice}; as set above it is ${now}.`,
+    },
+    kronRank: {
+      says: 'LoKr: rank up to r.',
+      holds: (bound: string) =>
+        `One part of the split is 1, so the rank is at most ${bound}: it holds here.`,
+      fails: (terms: string, bound: string, r: number) =>
+        `rank(w1 ⊗ w2) = rank(w1) × rank(w2), up to ${terms} = ${bound}, not ${r}.`,
+    },
+    memory: {
+      says: 'Full fine-tuning of 60 billion numbers takes about 700 GB.',
+      check:
+        '60·10⁹ × 4 bytes × 3 (weights, gradients, one state) = 720 GB = 671 GiB; AdamW keeps two states: 960 GB.',
+    },
+  },
+  propositions: {
+    title: 'FedPara’s propositions, to try',
+    one: 'Proposition 1: the rank of (X1 Y1ᵀ) ⊙ (X2 Y2ᵀ) is at most r1 r2',
+    oneText: (n: number) =>
+      `Why: each product is a sum of rank-one layers, and two rank-one layers multiplied cell by cell are again rank one; that makes r1 r2 layers. Random factors, ${n} × ${n}:`,
+    bound: 'bound',
+    measured: 'measured',
+    sigma: (n: number) => `The ${n} singular values, log scale`,
+    two: 'Proposition 2: for a given bound, r1 = r2 costs least',
+    twoText: (target: number) =>
+      `Every r1 with the smallest r2 that gives r1 r2 ≥ ${target}; the bar is (r1 + r2)(out + in).`,
+    twoBar: (r1: number, r2: number, numbers: string) =>
+      `r1 = ${r1}, r2 = ${r2}: ${numbers} numbers`,
+    least: 'least',
+  },
+  calculator: {
+    title: 'Against what came before',
+    lead: 'The same r and factor on a real model’s shapes, beside full fine-tuning, bottleneck adapters and prefix tuning.',
+    model: 'Model',
+    target: 'Adapted weights',
+    targets: { qv: 'q and v', attention: 'attention', all: 'all linear' },
+    bytes: 'A frozen number',
+    bytesOf: { 4: '4 bytes', 2: '2 bytes', 1: '1 byte', 0.5: '4 bits' },
+    states: 'Optimiser',
+    statesOf: ['SGD', 'SGD with momentum', 'AdamW'],
+    width: 'Bottleneck width',
+    prefix: 'Prefix length',
+    columns: {
+      trained: 'trained numbers',
+      share: 'of the model',
+      memory: 'memory of training',
+      use: 'in use',
+    },
+    full: 'Full fine-tuning',
+    bottleneck: 'Bottleneck adapters',
+    prefixTuning: 'Prefix tuning',
+    useFull: 'nothing added; a whole model for every task',
+    useMerged: 'merged: nothing added; beside the weight: a little more work',
+    useBottleneck: (products: number, share: string) =>
+      `${products} more products in a row for every token, ${share} more numbers to read; cannot be merged`,
+    usePrefix: (length: string, context: string, share: string) =>
+      `${length} of ${context} positions are taken (${share})`,
+    legend: { weights: 'weights', gradients: 'gradients', optimiser: 'optimiser' },
+    note: 'Weights, gradients and optimiser only; activations come on top and depend on the batch. What is trained takes 4 bytes a number. GB = 10⁹ bytes.',
+    none: 'no shapes for this one: only its size',
+  },
+  table: 'The same as a table',
+}
+
+export type LabMessages = typeof en
