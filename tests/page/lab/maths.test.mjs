@@ -1,20 +1,7 @@
 // The lab's arithmetic without a browser: counts, ranks and memory against known values and the library.
 import assert from 'node:assert/strict'
-import { fileURLToPath } from 'node:url'
 import { before, describe, test } from 'node:test'
-import { runnerImport } from 'vite'
-
-const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
-const source = (name) =>
-  runnerImport(path(`../../../www/src/lab/maths/${name}.ts`), { configFile: false }).then(
-    ({ module }) => module,
-  )
-const near = (got, expected, tolerance = 1e-10) => {
-  assert.equal(got.length, expected.length)
-  got.forEach((x, i) =>
-    assert.ok(Math.abs(x - expected[i]) <= tolerance, `${i}: ${x} is not ${expected[i]}`),
-  )
-}
+import { near, path, source } from './source.mjs'
 
 describe('counts', () => {
   let c
