@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { near, open, settled } from './browser.mjs'
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
-const PARTS = ['count']
+const PARTS = ['products', 'count', 'budget']
 
 let place
 before(async () => (place = await open({ webgpu: false })))
@@ -96,6 +96,152 @@ describe('count and rank', () => {
     assert.match(await cells('lokr'), /2 294 656/)
     await page.locator('[data-claim=memory]').getByRole('button').click()
     assert.match(await cells('full'), /60 000 000 000.*720 GB/)
+    await close()
+  })
+})
+
+describe('the products', () => {
+  /** `0.31·(−0.22) + …` as JavaScript reads it */
+  const computed = (words) =>
+    // eslint-disable-next-line no-eval -- the page's own digits and signs, nothing else
+    Number(
+      eval(
+        words
+          .replace(/[^-−0-9.·+()]/g, '')
+          .replaceAll('−', '-')
+          .replaceAll('·', '*'),
+      ),
+    )
+  const close2 = (got, expected) =>
+    assert.ok(
+      Math.abs(got - expected) <= 0.03 * Math.max(1, Math.abs(expected)),
+      `${got}, ${expected}`,
+    )
+
+  test('a cell is chosen by pointer, keys and numbers, and its arithmetic is right', async () => {
+    const { page, complaints, close } = await visit('#v=1&lab.layers=3')
+    const row = page.getByRole('spinbutton', { name: 'Row' })
+    const col = page.getByRole('spinbutton', { name: 'Column' })
+    const pick = page.getByRole('application', { name: /^LoHa/ })
+    await pick.hover({ position: { x: 3, y: 3 } })
+    assert.deepEqual([await row.inputValue(), await col.inputValue()], ['1', '1'])
+    await pick.press('ArrowDown')
+    await pick.press('ArrowDown')
+    await pick.press('ArrowRight')
+    assert.deepEqual([await row.inputValue(), await col.inputValue()], ['3', '2'])
+    await row.fill('24')
+    for (const method of ['lora', 'loha', 'lokr']) {
+      const product = page.getByTestId(`product-${method}`)
+      const value = Number(await product.locator('[data-value]').getAttribute('data-value'))
+      const text = await product.locator('[data-value]').innerText()
+      assert.match(await product.innerText(), /ΔW\[24, 2\] =/)
+      const sides = text.split('=').filter((side) => side.trim())
+      for (const side of sides) close2(computed(side), value)
+      for (const line of await product.locator('[translate=no] p.soft').allInnerTexts()) {
+        const [, sum, result] = line.split(/ = /)
+        close2(computed(sum), computed(result))
+      }
+    }
+    assert.deepEqual(complaints, [])
+    await close()
+  })
+
+  test('built step by step, played and scrubbed', async () => {
+    const { page, close } = await visit('#v=1&lab.built=0')
+    const progress = (method) => said(page.getByTestId(`product-${method}`).locator('h3'))
+    assert.match(await progress('lora'), /0 of 2 layers/)
+    await page.getByRole('button', { name: 'Step' }).click()
+    assert.match(await progress('lokr'), /1 of 16 blocks/)
+    const built = page.getByRole('slider', { name: 'Built so far' })
+    await built.fill('0.5')
+    assert.match(await progress('lora'), /1 of 2 layers/)
+    assert.match(await progress('lokr'), /8 of 16 blocks/)
+    await page.getByRole('button', { name: 'Play' }).click()
+    await page.getByRole('button', { name: 'Pause' }).waitFor()
+    await page.waitForFunction(
+      () => !document.querySelector('[data-testid=product-lokr] h3').textContent.includes('8 of'),
+    )
+    await close()
+  })
+
+  test('measured ranks: dice reach the bounds; a threshold counts fewer', async () => {
+    const { page, close } = await visit('#v=1&lab.layers=4&lab.size=32')
+    const rank = (method) => said(page.locator(`[data-rank=${method}]`))
+    assert.match(await rank('lora'), /^LoRA 4 4 /)
+    assert.match(await rank('loha'), /^LoHa 16 16 /)
+    assert.match(await rank('lokr'), /^LoKr 32 32 /)
+    await page.getByRole('slider', { name: 'Threshold' }).press('End')
+    assert.match(await rank('loha'), /^LoHa 16 (?!16)\d+ /)
+    await close()
+  })
+
+  test('the adapter above: the library measures the same', async () => {
+    const { page, complaints, close } = await visit(
+      '#v=1&country=it&method=lora&lab.source=adapter&lab.threshold=-6',
+    )
+    await page.locator('[data-rank=lora]').waitFor()
+    const library = await page.locator('.inside dl .value').allInnerTexts()
+    const [, bound, , stable, entropy] = (await said(page.locator('[data-rank=lora]'))).split(' ')
+    assert.deepEqual([bound, stable, entropy], [library[0], library[2], library[3]])
+    assert.deepEqual(complaints, [])
+    await close()
+  })
+
+  test('a picture is fitted at the same budget', async () => {
+    const { page, close } = await visit('#v=1&lab.source=picture&lab.picture=tiles')
+    await page.getByText('step 400 of 400').waitFor()
+    const missed = async (method) =>
+      Number(/: ([\d.]+) %/.exec(await said(page.locator(`[data-error=${method}]`)))[1])
+    assert.ok((await missed('lokr')) < (await missed('lora')), 'tiles are what LoKr is made of')
+    await close()
+  })
+
+  test('a slider at 256 x 256 keeps the frames', async () => {
+    const { page, close } = await visit('#v=1&lab.size=256&lab.layers=8')
+    const times = await page.evaluate(async () => {
+      const slider = [...document.querySelectorAll('[data-part=products] input[type=range]')].find(
+        ({ step }) => step === '0.001',
+      )
+      const times = []
+      let last = performance.now()
+      for (let i = 0; i < 60; i++) {
+        slider.value = String((i % 31) / 31)
+        slider.dispatchEvent(new Event('input', { bubbles: true }))
+        await new Promise(requestAnimationFrame)
+        times.push(performance.now() - last)
+        last = performance.now()
+      }
+      return times.sort((a, b) => a - b)
+    })
+    console.log(
+      `frames at 256 x 256: median ${times[30].toFixed(1)} ms, longest ${times[59].toFixed(0)} ms`,
+    )
+    assert.ok(times[30] < 50, `${times[30]}`)
+    await close()
+  })
+})
+
+describe('what a budget buys', () => {
+  test('the points, the readings, and the question of r = 2 against r = 8', async () => {
+    const { page, complaints, close } = await visit()
+    const budget = page.locator('[data-part=budget]')
+    assert.equal(await budget.locator('[data-point]').count(), 17)
+    await budget
+      .locator('details')
+      .first()
+      .evaluate((details) => (details.open = true))
+    assert.match(
+      await said(budget.getByRole('row', { name: /LoRA, r 8/ }).first()),
+      /71 680 8 1\.7657, 1\.7606 1\.7632/,
+    )
+    assert.match(
+      await said(budget.locator('.readings')),
+      /17 920 numbers reach 1\.83[56], 71 680 reach 1\.763/,
+    )
+    await budget.getByRole('radio', { name: 'Japan' }).check()
+    assert.match(await said(budget.locator('.readings')), /71 680 reach 1\.966/)
+    assert.match(await said(budget), /LoHa, r 32 18 350 080 39\.3 %/)
+    assert.deepEqual(complaints, [])
     await close()
   })
 })

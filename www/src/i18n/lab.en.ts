@@ -193,6 +193,45 @@ export const en = {
     howText:
       'Never from ΔW itself. LoRA: the small triangles of B and A. LoHa: cell by cell, two sums of r layers are one sum of r² layers, then as LoRA. LoKr: every σ of w1 times every σ of w2.',
   },
+  budget: {
+    title: 'What a budget buys',
+    lead: 'The place-name model above, trained again and again: each setting twice, from two seeds, 400 steps, stopped early. Loss is measured on names that were held out; lower is better.',
+    names: 'Names of',
+    show: 'Show',
+    all: 'all',
+    factor: (factor: number) => `, factor ${factor}`,
+    x: 'numbers stored in all 28 weights, log scale; up: held-out loss, nats a token',
+    long: 'Chart of held-out loss against stored numbers by method. The same numbers are in the table below it.',
+    hint: (base: string) =>
+      `Without an adapter the loss is ${base}. Marks: mean of two seeds; the thin line joins the seeds. Point at one for its numbers.`,
+    point: (name: string, numbers: string, mean: string, losses: string, bound: number) =>
+      `${name}: ${numbers} numbers, loss ${mean} (seeds ${losses}); rank of a 128 × 128 weight up to ${bound}.`,
+    columns: {
+      setting: 'setting',
+      numbers: 'numbers',
+      bound: 'highest rank, 128 × 128',
+      losses: 'loss of each seed',
+      mean: 'mean',
+    },
+    reading: 'What can be read from it',
+    readings: {
+      ranks: (n2: string, l2: string, n8: string, l8: string, gain: string, noise: string) =>
+        `LoRA r = 2 against r = 8: ${n2} numbers reach ${l2}, ${n8} reach ${l8}. Four times the numbers buy ${gain} nats; two seeds of one setting differ by up to ${noise}.`,
+      same: (numbers: string, boundA: number, lossA: string, boundB: number, lossB: string) =>
+        `At ${numbers} numbers LoRA (rank up to ${boundA}) has ${lossA}, LoHa (rank up to ${boundB}) ${lossB}:`,
+      better: (name: string) => `${name} is ahead.`,
+      tie: (noise: string) => `nearer than seeds are to each other (${noise}), so a tie.`,
+      small: (name: string, numbers: string, loss: string, bound: number) =>
+        `Below 10 000 numbers the best is ${name}: ${numbers} numbers, ${loss}, rank up to ${bound}.`,
+    },
+    honest:
+      'A higher bound is not a better score: what counts is whether training finds a change that helps, and few names soon say all they can. One tiny model, one learning rate: other tasks may order the three otherwise.',
+    theirs: 'PEFT’s own benchmark',
+    theirsLead:
+      'Their numbers, not ours: Llama-3.2-3B on MetaMathQA, adapters on q and v, test accuracy of single runs whose learning rates and other settings differ. Of these adapters LoHa has the highest bound, 1 024, and the lowest score.',
+    theirsLink: 'their page',
+    accuracy: 'test accuracy',
+  },
   table: 'The same as a table',
 }
 

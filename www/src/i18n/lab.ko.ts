@@ -182,5 +182,44 @@ export const ko: LabMessages = {
     howText:
       'ΔW 자체는 쓰지 않습니다. LoRA: B와 A의 작은 삼각 행렬. LoHa: 층 r개의 합 둘을 칸끼리 곱하면 층 r²개의 합 하나가 되므로 LoRA처럼. LoKr: w1의 모든 σ와 w2의 모든 σ를 곱합니다.',
   },
+  budget: {
+    title: '예산으로 얻는 것',
+    lead: '위의 지명 모델을 여러 설정으로 다시 학습했습니다. 설정마다 시드 둘로 두 번, 400단계, 조기 종료. 손실은 학습에 쓰지 않은 이름으로 쟀고, 낮을수록 좋습니다.',
+    names: '지명',
+    show: '보기',
+    all: '모두',
+    factor: (factor) => `, 약수 ${factor}`,
+    x: '가중치 28개에 저장하는 개수, 로그 눈금; 세로: 검증 손실, 토큰당 nat',
+    long: '방법별로 저장하는 개수와 검증 손실을 그린 그래프. 같은 수치가 아래 표에 있습니다.',
+    hint: (base) =>
+      `어댑터가 없으면 손실은 ${base}입니다. 표시는 두 시드의 평균이고 가는 선이 두 시드를 잇습니다. 가리키면 수치가 나옵니다.`,
+    point: (name, numbers, mean, losses, bound) =>
+      `${name}: ${numbers}개, 손실 ${mean} (시드별 ${losses}); 128 × 128 가중치의 랭크 ${bound}까지.`,
+    columns: {
+      setting: '설정',
+      numbers: '개수',
+      bound: '최대 랭크, 128 × 128',
+      losses: '시드별 손실',
+      mean: '평균',
+    },
+    reading: '여기서 읽을 수 있는 것',
+    readings: {
+      ranks: (n2, l2, n8, l8, gain, noise) =>
+        `LoRA r = 2와 r = 8: ${n2}개로 ${l2}, ${n8}개로 ${l8}. 네 배를 써서 ${gain} nat을 얻습니다. 같은 설정의 두 시드는 최대 ${noise} 다릅니다.`,
+      same: (numbers, boundA, lossA, boundB, lossB) =>
+        `${numbers}개일 때 LoRA(랭크 ${boundA}까지)는 ${lossA}, LoHa(랭크 ${boundB}까지)는 ${lossB}:`,
+      better: (name) => `${name}가 앞섭니다.`,
+      tie: (noise) => `시드 사이의 차이(${noise})보다 가까우므로 비긴 셈입니다.`,
+      small: (name, numbers, loss, bound) =>
+        `10 000개 아래에서 가장 좋은 것은 ${name}: ${numbers}개, ${loss}, 랭크 ${bound}까지.`,
+    },
+    honest:
+      '상한이 높다고 점수가 좋은 것은 아닙니다. 중요한 것은 학습이 도움이 되는 변화를 찾느냐이고, 이름 몇 천 개로는 금세 바닥이 납니다. 아주 작은 모델 하나, 학습률 하나의 결과이므로 다른 과제에서는 순서가 다를 수 있습니다.',
+    theirs: 'PEFT의 벤치마크',
+    theirsLead:
+      '저희가 아니라 PEFT가 잰 수치입니다. Llama-3.2-3B, MetaMathQA, q와 v에 어댑터, 학습률과 다른 설정이 서로 다른 한 번씩의 테스트 정확도입니다. LoHa는 상한이 1 024로 높지만 점수는 가장 낮습니다.',
+    theirsLink: 'PEFT의 페이지',
+    accuracy: '테스트 정확도',
+  },
   table: '같은 내용을 표로',
 }
