@@ -1,9 +1,10 @@
 // Pictures of the page: node tests/page/screenshots.mjs, or with --readme the one of the README.
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { drawn, open, settled } from './browser.mjs'
+import { drawn, near, open, settled } from './browser.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
+const PARTS = ['products', 'count', 'budget']
 const setting = '#v=1&country=fi&method=lokr'
 
 const { url, browser, close } = await open({ webgpu: process.argv.includes('--webgpu') })
@@ -23,10 +24,17 @@ async function picture(
   await page.goto(url + hash)
   await settled(page)
   await drawn(page)
+  if (fullPage) for (const part of PARTS) await near(page, part)
   await page.waitForTimeout(300)
   await page.screenshot({ path: file, fullPage })
-  await context.close()
   console.log(file)
+  if (fullPage)
+    for (const part of PARTS) {
+      const of = file.replace('.png', `-${part}.png`)
+      await page.locator(`[data-part=${part}]`).screenshot({ path: of })
+      console.log(of)
+    }
+  await context.close()
 }
 
 if (process.argv.includes('--readme')) {
