@@ -38,7 +38,8 @@ export const en = {
       numbers: 'numbers',
       rank: 'highest rank',
     },
-    ignored: 'At the same budget LoKr gets its own factor and r; the table is for the same r.',
+    ignored:
+      'At the same budget LoKr gets its own r, and with −1 its own factor too; the table is for the same r.',
   },
   curves: {
     title: 'Numbers against highest rank',
@@ -149,6 +150,7 @@ export const en = {
     picture: 'Picture',
     pictures: { face: 'face', plaid: 'plaid', tiles: 'tiles', circle: 'circle', noise: 'noise' },
     size: 'Size',
+    factor: 'LoKr’s factor',
     play: 'Play',
     pause: 'Pause',
     step: 'Step',
@@ -199,8 +201,8 @@ export const en = {
     names: 'Names of',
     show: 'Show',
     all: 'all',
-    factor: (factor: number) => `, factor ${factor}`,
-    x: 'numbers stored in all 28 weights, log scale; up: held-out loss, nats a token',
+    factor: (factor: string) => `, factor ${factor}`,
+    x: 'Across: numbers stored in all 28 weights, log scale. Up: held-out loss, nats a token.',
     long: 'Chart of held-out loss against stored numbers by method. The same numbers are in the table below it.',
     hint: (base: string) =>
       `Without an adapter the loss is ${base}. Marks: mean of two seeds; the thin line joins the seeds. Point at one for its numbers.`,
@@ -220,7 +222,7 @@ export const en = {
       same: (numbers: string, boundA: number, lossA: string, boundB: number, lossB: string) =>
         `At ${numbers} numbers LoRA (rank up to ${boundA}) has ${lossA}, LoHa (rank up to ${boundB}) ${lossB}:`,
       better: (name: string) => `${name} is ahead.`,
-      tie: (noise: string) => `nearer than seeds are to each other (${noise}), so a tie.`,
+      tie: (noise: string) => `nearer than two seeds of one setting can be (${noise}), so a tie.`,
       small: (name: string, numbers: string, loss: string, bound: number) =>
         `Below 10 000 numbers the best is ${name}: ${numbers} numbers, ${loss}, rank up to ${bound}.`,
     },

@@ -33,7 +33,8 @@ export const ko: LabMessages = {
     whole: '두 인자를 모두 온전히 두기 (full_matrix, LyCORIS만)',
     auto: '−1 (가장 고르게)',
     columns: { factor: '약수', first: 'w1', second: 'w2', numbers: '개수', rank: '최대 랭크' },
-    ignored: '같은 예산에서는 LoKr의 약수와 r을 자동으로 고릅니다. 아래는 같은 r일 때입니다.',
+    ignored:
+      '같은 예산에서는 LoKr의 r을, −1이면 약수까지 자동으로 고릅니다. 아래는 같은 r일 때입니다.',
   },
   curves: {
     title: '개수와 최대 랭크',
@@ -139,6 +140,7 @@ export const ko: LabMessages = {
     picture: '그림',
     pictures: { face: '얼굴', plaid: '격자무늬', tiles: '타일', circle: '원', noise: '잡음' },
     size: '크기',
+    factor: 'LoKr의 약수',
     play: '재생',
     pause: '멈춤',
     step: '한 단계',
@@ -189,7 +191,7 @@ export const ko: LabMessages = {
     show: '보기',
     all: '모두',
     factor: (factor) => `, 약수 ${factor}`,
-    x: '가중치 28개에 저장하는 개수, 로그 눈금; 세로: 검증 손실, 토큰당 nat',
+    x: '가로: 가중치 28개에 저장하는 개수, 로그 눈금. 세로: 검증 손실, 토큰당 nat.',
     long: '방법별로 저장하는 개수와 검증 손실을 그린 그래프. 같은 수치가 아래 표에 있습니다.',
     hint: (base) =>
       `어댑터가 없으면 손실은 ${base}입니다. 표시는 두 시드의 평균이고 가는 선이 두 시드를 잇습니다. 가리키면 수치가 나옵니다.`,

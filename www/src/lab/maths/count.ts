@@ -143,8 +143,9 @@ export function factorChoices(
 export type Mode = 'rank' | 'budget'
 
 /**
- * At the same budget LoRA's r is twice LoHa's, to the number. LoKr moves in steps: of all its
- * factors and ranks, the one that costs most within the budget, and of equals the highest rank.
+ * At the same budget LoRA's r is twice LoHa's, to the number. LoKr moves in steps: of its ranks, and
+ * with factor -1 of its factors too, the one that costs most within the budget, and of equals the
+ * highest rank.
  */
 export function shares(
   shape: Shape,
@@ -161,8 +162,9 @@ export function shares(
       loha: plain(r, loha),
       lokr: plain(r, countLokr(shape, r, lokr)),
     }
-  let best = { r: 1, factor: -1, count: countLokr(shape, 1, { ...lokr, factor: -1 }) }
-  for (const { factor } of factorChoices(shape, 1, lokr))
+  const factors = lokr.factor === -1 ? factorChoices(shape, 1, lokr) : [{ factor: lokr.factor }]
+  let best = { r: 1, factor: lokr.factor, count: countLokr(shape, 1, lokr) }
+  for (const { factor } of factors)
     for (let k = 1; k <= least; k++) {
       const count = countLokr(shape, k, { ...lokr, factor })
       const better =

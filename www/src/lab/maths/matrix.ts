@@ -57,10 +57,18 @@ export function kronecker(a: Matrix, b: Matrix, first = a.rows * a.cols): Matrix
 export const facesplit = (a: Matrix, b: Matrix): Matrix =>
   fill(a.rows, a.cols * b.cols, (i, k) => at(a, i, Math.floor(k / b.cols)) * at(b, i, k % b.cols))
 
-export function largest(m: Matrix): number {
-  let most = 0
-  for (const x of m.data) most = Math.max(most, Math.abs(x))
-  return most
+/**
+ * All but this share of the numbers are nearer to zero: the end of a scale that outliers do not spoil.
+ * Of large matrices a sample is taken.
+ */
+export function reach(matrices: readonly Matrix[], share: number): number {
+  const total = matrices.reduce((n, { data }) => n + data.length, 0)
+  const stride = Math.ceil(total / 20_000)
+  const sample = matrices.flatMap(({ data }) =>
+    Array.from({ length: Math.ceil(data.length / stride) }, (_, i) => Math.abs(data[i * stride]!)),
+  )
+  const sorted = Float64Array.from(sample).sort()
+  return sorted[Math.floor((sorted.length - 1) * (1 - share))] ?? 0
 }
 
 /** Normally distributed numbers from a seed: the same on every machine. */
