@@ -78,7 +78,7 @@ export const en = {
     kronNumbers: {
       says: 'LoKr: 2d numbers.',
       holds: (d: string, numbers: string) =>
-        `d = ${d}: both factors whole, d a square number: ${numbers} = 2d. It holds, and needs no r.`,
+        `d = ${d}: both factors whole, d a square number: ${numbers} = 2d, whatever r. The rank can then reach d: the cheapest way to full rank.`,
       fails: (d: string, whole: string, twice: string, now: string) =>
         `d = ${d}: both factors whole take ${whole}, 2d is ${twice}; as set above it is ${now}.`,
     },
@@ -150,6 +150,7 @@ export const en = {
     picture: 'Picture',
     pictures: { face: 'face', plaid: 'plaid', tiles: 'tiles', circle: 'circle', noise: 'noise' },
     size: 'Size',
+    dice: 'Dice',
     factor: 'LoKr’s factor',
     play: 'Play',
     pause: 'Pause',

@@ -71,7 +71,7 @@ export const ko: LabMessages = {
     kronNumbers: {
       says: 'LoKr: 2d개.',
       holds: (d, numbers) =>
-        `d = ${d}: 두 인자가 온전하고 d가 제곱수라서 ${numbers} = 2d. 맞고, r과 상관없습니다.`,
+        `d = ${d}: 두 인자가 온전하고 d가 제곱수라서 r과 상관없이 ${numbers} = 2d. 이때 랭크는 d까지 갈 수 있어, 온전한 랭크를 가장 적게 들여 얻습니다.`,
       fails: (d, whole, twice, now) =>
         `d = ${d}: 두 인자가 온전하면 ${whole}개인데 2d는 ${twice}; 지금 설정으로는 ${now}개.`,
     },
@@ -140,6 +140,7 @@ export const ko: LabMessages = {
     picture: '그림',
     pictures: { face: '얼굴', plaid: '격자무늬', tiles: '타일', circle: '원', noise: '잡음' },
     size: '크기',
+    dice: '주사위',
     factor: 'LoKr의 약수',
     play: '재생',
     pause: '멈춤',
