@@ -86,3 +86,9 @@ export async function grave(page) {
 /** Pixels that the page is wider than the window. */
 export const overflow = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+
+/** A part of the lab is fetched when it comes near. */
+export async function near(page, part) {
+  await page.locator(`[data-part=${part}]`).scrollIntoViewIfNeeded()
+  await page.locator(`[data-part=${part}] h2`).waitFor()
+}

@@ -3,9 +3,10 @@
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { hasModel } from '../../scripts/model.mjs'
-import { drawn, open, settled } from './browser.mjs'
+import { drawn, near, open, settled } from './browser.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
+const PARTS = ['products', 'count', 'budget']
 const setting = '#v=1&country=fi&method=lokr'
 
 const { url, browser, close } = await open({ webgpu: process.argv.includes('--webgpu') })
@@ -22,6 +23,7 @@ async function visit({ width, height, colorScheme, locale, hash, deviceScaleFact
   await page.goto(url + hash)
   await settled(page)
   await drawn(page)
+  if (fullPage) for (const part of PARTS) await near(page, part)
   await page.waitForTimeout(300)
   return page
 }
@@ -29,8 +31,14 @@ async function visit({ width, height, colorScheme, locale, hash, deviceScaleFact
 async function picture(file, { fullPage, ...how }) {
   const page = await visit(how)
   await page.screenshot({ path: file, fullPage })
-  await page.context().close()
   console.log(file)
+  if (fullPage)
+    for (const part of PARTS) {
+      const of = file.replace('.png', `-${part}.png`)
+      await page.locator(`[data-part=${part}]`).screenshot({ path: of })
+      console.log(of)
+    }
+  await page.context().close()
 }
 
 /** The section of the real language model: while it loads, while it writes, and when all is done. */

@@ -19,3 +19,6 @@ export function speak(language: Language): void {
 
 /** The messages of the current language; reading them in a component follows the switch. */
 export const t = (): Messages => MESSAGES[current.language]
+
+/** For texts that are loaded with their part. */
+export const language = (): Language => current.language

@@ -1,5 +1,6 @@
 /** Everything that a visitor can set, and its form in the URL hash. */
 
+import { LAB, putLab, takeLab, type LabSettings } from '../lab/settings'
 import {
   COUNTRIES,
   DEVICES,
@@ -27,6 +28,7 @@ export interface Settings {
   mix: Readonly<Record<Method, number>>
   /** null: the browser's language */
   language: 'en' | 'ko' | null
+  lab: LabSettings
 }
 
 export const STRENGTH = { min: 0, max: 1.5, step: 0.05 }
@@ -49,6 +51,7 @@ export const DEFAULTS: Settings = {
   chat: false,
   mix: { lora: 1, loha: 1, lokr: 1 },
   language: null,
+  lab: LAB,
 }
 
 const VERSION = '1'
@@ -72,13 +75,14 @@ export function toHash(settings: Settings): string {
   put('chat', settings.chat, false)
   for (const method of METHODS) put(method, settings.mix[method], DEFAULTS.mix[method])
   put('lang', settings.language, null)
+  putLab(hash, settings.lab)
   return '#' + hash
 }
 
 /** An unknown version, key or value counts as absent: a link never breaks the page. */
 export function fromHash(hash: string): Settings {
   const given = new URLSearchParams(hash.replace(/^#/, ''))
-  if (given.get('v') !== VERSION) return { ...DEFAULTS }
+  if (given.get('v') !== VERSION) return { ...DEFAULTS, lab: { ...LAB } }
   const oneOf = <T extends string>(key: string, allowed: readonly T[], usual: T): T =>
     allowed.find((value) => value === given.get(key)) ?? usual
   const between = (
@@ -111,5 +115,6 @@ export function fromHash(hash: string): Settings {
       lokr: between('lokr', STRENGTH, DEFAULTS.mix.lokr),
     },
     language: (['en', 'ko'] as const).find((language) => language === given.get('lang')) ?? null,
+    lab: takeLab(given),
   }
 }
