@@ -1,4 +1,5 @@
 import { LokahiError, wait } from './errors.js'
+import { intact, type Integrity } from './integrity.js'
 import * as core from './lokahi.js'
 import { platform, type WasmName, type WasmSource } from './platform.js'
 
@@ -15,6 +16,8 @@ export interface InitOptions {
   wasm?: WasmSource
   /** The same for the wasm of the tools, which is fetched when one is used. */
   toolsWasm?: WasmSource
+  /** What both must hash to: neither is compiled before it was compared. */
+  integrity?: Integrity
 }
 
 export interface Engine {
@@ -38,8 +41,9 @@ export async function init(options: InitOptions = {}): Promise<Engine> {
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new LokahiError('BadArgument', `device: expected auto, webgpu or cpu, got ${device}`)
   }
-  loading ??= load(core.default, 'lokahi', options.wasm)
   toolsWasm = options.toolsWasm ?? toolsWasm
+  integrity = options.integrity ?? integrity
+  loading ??= load(core.default, 'lokahi', options.wasm)
   try {
     await loading
   } catch (error) {
@@ -55,6 +59,7 @@ export type Tools = typeof import('./lokahi_tools.js')
 
 let tools: Promise<Tools> | undefined
 let toolsWasm: WasmSource | undefined
+let integrity: Integrity | undefined
 
 /** Fetches the tools, once. */
 export async function loadTools(): Promise<Tools> {
@@ -76,10 +81,13 @@ async function load(
   name: WasmName,
   wasm: WasmSource | undefined,
 ): Promise<void> {
-  const source = wasm ?? (await platform.wasm(name))
+  const source = wasm ?? (await platform.wasm?.(name))
+  if (!source) throw new LokahiError('WasmNotFound', `${name}: import an entry of the package`)
   try {
-    await start({ module_or_path: source })
+    const module_or_path = integrity ? await intact(source, name, integrity) : source
+    await start({ module_or_path })
   } catch (cause) {
+    if (cause instanceof LokahiError) throw cause
     const where = source instanceof URL || typeof source === 'string' ? ` from ${source}` : ''
     throw new LokahiError(
       'WasmNotFound',
