@@ -56,7 +56,7 @@ test('Next.js: imported on the server, run by a client component', async () => {
   const next = ['next/dist/bin/next', 'start', '--hostname', '127.0.0.1', '--port', '0']
   await withServer(folder, next, async (url) => {
     const use = async ({ page }) =>
-      assert.equal(await page.locator('#server').textContent(), 'LokahiError')
+      assert.equal(await page.locator('#server').textContent(), 'Network')
     agrees(await resultOf(url, use))
   })
 })
@@ -66,7 +66,7 @@ test('SvelteKit: drawn on the server, run in the page', async () => {
   places(join(folder, 'static'))
   build(folder)
   const built = join(folder, 'build')
-  assert.match(readFileSync(join(built, 'index.html'), 'utf8'), /<p id="server">LokahiError<\/p>/)
+  assert.match(readFileSync(join(built, 'index.html'), 'utf8'), /<p id="server">Network<\/p>/)
   agrees(await resultIn(built))
 })
 

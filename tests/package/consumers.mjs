@@ -76,7 +76,7 @@ export function consumer(name) {
   // Of packages that both have, the consumer keeps its own where it is, as npm does.
   cpSync(join(installed, 'node_modules'), join(folder, 'node_modules'), {
     recursive: true,
-    filter: (path) => !path.endsWith('.package-lock.json'),
+    filter: (path) => !/node_modules.\.(bin|package-lock\.json)/.test(path),
   })
   return folder
 }

@@ -5,7 +5,7 @@ import { Names } from './names.js'
 export default function Page() {
   return (
     <main>
-      <p id="server">{LokahiError.name}</p>
+      <p id="server">{new LokahiError('Network', 'here').code}</p>
       <Names />
     </main>
   )
