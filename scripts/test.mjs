@@ -32,6 +32,15 @@ const steps = {
   scripts: () => nodeTests('scripts'),
   node: () => nodeTests('tests/node'),
   page: () => nodeTests('tests/page'),
+  package: () => nodeTests('tests/package', 'fast'),
+}
+
+/** What takes longer, and steps by name alone: `npm run test:package` takes them all. */
+const more = {
+  'setup-webkit': () => setup({ browsers: true, webkit: true }),
+  consumers: () => nodeTests('tests/package', 'bundlers'),
+  browsers: () => nodeTests('tests/package', 'browsers'),
+  robust: () => nodeTests('tests/package', 'robust'),
 }
 
 /** tests/web in a browser; webdriver.json turns WebGPU on, on a software GPU. */
@@ -48,9 +57,9 @@ function inBrowser(...browser) {
 }
 
 /** Each file by its name, as the meaning of a folder here differs between versions of Node. */
-function nodeTests(folder) {
+function nodeTests(folder, only = '') {
   const files = readdirSync(join(root, folder), { recursive: true })
-    .filter((name) => name.endsWith('.test.mjs'))
+    .filter((name) => name.endsWith(`${only}.test.mjs`))
     .map((name) => join(folder, name))
   if (files.length === 0) throw new Error(`${folder} holds no *.test.mjs`)
   run(process.execPath, ['--test', '--test-reporter=spec', ...files.sort()])
@@ -60,11 +69,12 @@ const { values } = parseArgs({
   options: { list: { type: 'boolean' }, only: { type: 'string', multiple: true } },
 })
 const names = values.only?.flatMap((list) => list.split(',')) ?? Object.keys(steps)
-const unknown = names.filter((name) => !(name in steps))
+const all = { ...steps, ...more }
+const unknown = names.filter((name) => !(name in all))
 if (unknown.length > 0) {
   fail(
     new Error(
-      `No step is called ${unknown.join(', ')}. There are: ${Object.keys(steps).join(', ')}`,
+      `No step is called ${unknown.join(', ')}. There are: ${Object.keys(all).join(', ')}`,
     ),
   )
 }
@@ -79,7 +89,7 @@ for (const name of names) {
   const start = performance.now()
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`
   try {
-    steps[name]()
+    all[name]()
   } catch (error) {
     console.error(`\n${name} failed after ${seconds()}: ${error.message}`)
     console.log(`${taken.length} passed, 1 failed`)

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { root } from '../../scripts/tools.mjs'
+import { npm as command, root } from '../../scripts/tools.mjs'
 import { weight } from './consumers/golden.js'
 
 const sources = fileURLToPath(new URL('./consumers', import.meta.url))
@@ -31,7 +31,8 @@ export function tell(command, args, folder) {
   return { stdout, stderr }
 }
 
-export const npm = (args, folder) => tell('npm', [...args, '--no-audit', '--no-fund'], folder)
+export const npm = (args, folder) =>
+  tell(command[0], [...command.slice(1), ...args, '--no-audit', '--no-fund'], folder)
 
 let packed
 /** The path of the tarball, and a folder where npm installed it. */
