@@ -73,9 +73,7 @@ const all = { ...steps, ...more }
 const unknown = names.filter((name) => !(name in all))
 if (unknown.length > 0) {
   fail(
-    new Error(
-      `No step is called ${unknown.join(', ')}. There are: ${Object.keys(all).join(', ')}`,
-    ),
+    new Error(`No step is called ${unknown.join(', ')}. There are: ${Object.keys(all).join(', ')}`),
   )
 }
 if (values.list) {

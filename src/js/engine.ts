@@ -29,8 +29,11 @@ export interface Engine {
 }
 
 let loading: Promise<unknown> | undefined
+let opening: Promise<core.CoreDevice> | undefined
 let opened: core.CoreDevice | undefined
 let current: Engine | undefined
+let calls = 0
+let chosen = 0
 
 /**
  * Loads the wasm and chooses a backend. May be called again, at once or later, to choose another;
@@ -41,6 +44,7 @@ export async function init(options: InitOptions = {}): Promise<Engine> {
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new LokahiError('BadArgument', `device: expected auto, webgpu or cpu, got ${device}`)
   }
+  const call = ++calls
   toolsWasm = options.toolsWasm ?? toolsWasm
   integrity = options.integrity ?? integrity
   loading ??= load(core.default, 'lokahi', options.wasm)
@@ -50,8 +54,13 @@ export async function init(options: InitOptions = {}): Promise<Engine> {
     loading = undefined
     throw error
   }
-  current = await choose(device)
-  return { ...current }
+  const found = await choose(device)
+  // Of calls at once, the last one decides, whichever takes longest.
+  if (call > chosen) {
+    chosen = call
+    current = found
+  }
+  return { ...found }
 }
 
 /** The part of the wasm that converts, resizes, combines and merges. */
@@ -121,8 +130,10 @@ export async function openDevice(): Promise<core.CoreDevice> {
   if (!globalThis.navigator?.gpu) {
     throw new LokahiError('Device', 'there is no WebGPU here')
   }
-  if (!opened || opened.lost) opened = await wait(() => core.CoreDevice.open())
-  return opened
+  if (opened && !opened.lost) return opened
+  // Whoever comes while it is being opened waits for the same one.
+  opening ??= wait(() => core.CoreDevice.open()).finally(() => (opening = undefined))
+  return (opened = await opening)
 }
 
 /** The chosen engine; an error before `init`. */

@@ -1,12 +1,21 @@
 // The packed tarball and the consumers that take little time: Node, types, plain HTML, Vite.
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { serve } from '../../scripts/serve.mjs'
 import { root, runPackage } from '../../scripts/tools.mjs'
 import { agrees, consumer, expected, install, places, tarball, tell } from './consumers.mjs'
-import { build, closeBrowser, resultIn } from './pages.mjs'
+import { build, closeBrowser, onPage, resultIn } from './pages.mjs'
 
 after(closeBrowser)
 
@@ -82,3 +91,52 @@ test('Vite: the built page, under a strict policy', async () => {
   const headers = { 'Content-Security-Policy': policy }
   agrees(await resultIn(join(folder, 'dist'), { headers }))
 })
+
+test("README: the newcomer's script in an empty Vite project", async () => {
+  const folder = consumer('empty')
+  const [, section] = readFileSync(join(root, 'README.md'), 'utf8').split('## In your own page')
+  const [, script] = section.match(/```js\n(.*?)```/s)
+  writeFileSync(join(folder, 'main.js'), script)
+  cpSync(join(root, 'www/public'), join(folder, 'public'), { recursive: true })
+  build(folder)
+  const { url, close } = await serve(join(folder, 'dist'), { port: 0 })
+  try {
+    await onPage(url, async ({ page, errors }) => {
+      // One town, letter by letter; then the script is over, and the page with its wasm idle.
+      const said = []
+      page.on('console', (message) => said.push(message.text()))
+      await page.reload()
+      const until = Date.now() + 60_000
+      while (said.join('').length < 3 && Date.now() < until) await page.waitForTimeout(200)
+      assert.match(said.join(''), /^[A-Z][a-z]+/)
+      assert.deepEqual(errors, [])
+    })
+  } finally {
+    await close()
+  }
+})
+
+test('README names the versions of all consumers', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const folder = join(root, 'tests/package/consumers')
+  for (const name of readdirSync(folder, { withFileTypes: true })) {
+    if (!name.isDirectory()) continue
+    const { dependencies } = JSON.parse(
+      readFileSync(join(folder, name.name, 'package.json'), 'utf8'),
+    )
+    for (const [what, version] of Object.entries(dependencies)) {
+      const tool = tools[what]
+      if (tool) assert.ok(readme.includes(`${tool} ${version}`), `${name.name}: ${tool} ${version}`)
+    }
+  }
+})
+
+const tools = {
+  '@sveltejs/kit': 'SvelteKit',
+  esbuild: 'esbuild',
+  next: 'Next.js',
+  rollup: 'Rollup',
+  typescript: 'TypeScript',
+  vite: 'Vite',
+  webpack: 'webpack',
+}
