@@ -101,13 +101,10 @@ test("README: the newcomer's script in an empty Vite project", async () => {
   build(folder)
   const { url, close } = await serve(join(folder, 'dist'), { port: 0 })
   try {
-    await onPage(url, async ({ page, errors }) => {
-      // One town, letter by letter; then the script is over, and the page with its wasm idle.
-      const said = []
-      page.on('console', (message) => said.push(message.text()))
-      await page.reload()
+    await onPage(url, async ({ page, said, errors }) => {
       const until = Date.now() + 60_000
-      while (said.join('').length < 3 && Date.now() < until) await page.waitForTimeout(200)
+      while (said.join('').length < 3 && Date.now() < until) await page.waitForTimeout(100)
+      // A town, letter by letter.
       assert.match(said.join(''), /^[A-Z][a-z]+/)
       assert.deepEqual(errors, [])
     })
