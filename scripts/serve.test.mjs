@@ -18,7 +18,11 @@ before(async () => {
   await writeFile(join(site, 'a.wasm'), new Uint8Array([0, 97, 115, 109]))
   await writeFile(join(site, 'a b.safetensors'), new Uint8Array(3_000_000).fill(7))
   await symlink(join(folder, 'secret.txt'), join(site, 'link.txt'))
-  server = await serve(site, { port: 0 })
+  const models = join(folder, 'models')
+  await mkdir(join(models, 'tiny'), { recursive: true })
+  await writeFile(join(models, 'tiny/a.gguf'), 'GGUF')
+  await symlink(join(folder, 'secret.txt'), join(models, 'link.gguf'))
+  server = await serve(site, { port: 0, models })
 })
 
 after(async () => {
@@ -75,6 +79,14 @@ test('nothing outside the folder is served', async () => {
     '/..%5csecret.txt',
     '//../secret.txt',
     '/link.txt',
+    '/models/../../secret.txt',
+    '/models/%2e%2e/secret.txt',
+    '/models/%2e%2e/site/index.html',
+    '/models/..%2fsecret.txt',
+    '/models/link.gguf',
+    '/models/none.gguf',
+    '/models/',
+    '/tiny/a.gguf',
     '/%00',
     '/%',
     '/nothing.js',
@@ -83,6 +95,14 @@ test('nothing outside the folder is served', async () => {
     const { status, body } = await ask(path)
     assert.deepEqual([path, status, String(body)], [path, 404, '404\n'])
   }
+})
+
+test('models come from a folder of their own, if there is one', async () => {
+  const model = await ask('/models/tiny/a.gguf')
+  assert.deepEqual([model.status, String(model.body)], [200, 'GGUF'])
+  const without = await serve(folder, { port: 0, models: join(folder, 'absent') })
+  assert.equal((await fetch(`${without.url}models/tiny/a.gguf`)).status, 404)
+  await without.close()
 })
 
 test('only reading is answered', async () => {

@@ -2,6 +2,7 @@
 // Building needs Rust and the npm packages; only the tests need browsers.
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasModel, hasPip } from './model.mjs'
 import {
   ask,
   chromium,
@@ -61,10 +62,14 @@ function packages() {
   install('the npm packages', npm[0], [...npm.slice(1), 'ci'])
 }
 
-/** A command-line tool from crates.io, built into the project's own folder. */
+/**
+ * A command-line tool from crates.io, built into the project's own folder. One that only starts
+ * other programs is built without optimisations: they take longer than all that it does.
+ */
 function cargoTool(crate, version, commands) {
   if (commands.every((command) => ask(command, '--version').split(/\s/)[1] === version)) return
   const args = ['install', crate, '--version', version, '--root', toolsFolder, '--force']
+  if (crate !== 'wasm-bindgen-cli') args.push('--debug')
   install(`${crate} ${version} into .tools (a minute or two)`, 'cargo', args)
 }
 
@@ -94,6 +99,10 @@ function systemPackages({ webkit }) {
     )
   }
   const missing = needs.filter(([, found]) => !found).map(([name]) => name)
+  // Brings the model that some tests need. Without it they say so, so nobody is asked to install it.
+  if (find('apt-get') && process.getuid() === 0 && !hasModel() && !hasPip()) {
+    missing.push('python3-pip')
+  }
   if (missing.length === 0) return
 
   const aptGet = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing]

@@ -9,7 +9,10 @@ try {
   setup()
   build()
   const { PORT } = process.env
-  const { url } = await serve(join(root, 'www/dist'), { port: PORT ? Number(PORT) : undefined })
+  const { url } = await serve(join(root, 'www/dist'), {
+    port: PORT ? Number(PORT) : undefined,
+    models: join(root, 'models'),
+  })
   console.log(`\nLokahi is at ${url} (Ctrl-C ends it)`)
 } catch (error) {
   fail(error)

@@ -1,10 +1,11 @@
 // Every check, in an order that fails early and cheaply. Stops at the first failure.
 //   --list               the names of the steps
 //   --only NAME[,NAME]   these steps alone
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from './build.mjs'
+import { hasModel, model } from './model.mjs'
 import { setup } from './setup.mjs'
 import { size } from './size.mjs'
 import { fail, find, root, run, runPackage } from './tools.mjs'
@@ -13,13 +14,14 @@ const clippy = (...what) => run('cargo', ['clippy', ...what, '--', '-D', 'warnin
 
 const steps = {
   setup: () => setup({ browsers: true }),
+  model: bringModel,
   rustfmt: () => run('cargo', ['fmt', '--check']),
   clippy: () => clippy('--all-targets'),
   'clippy-wasm': () => clippy('--target', 'wasm32-unknown-unknown', '--lib', '--test', 'web'),
   prettier: () => runPackage('prettier', ['--check', '.']),
   native: () => {
     // The tests themselves pass without it, and their own words are not shown then.
-    if (!process.env.LOKAHI_SMOLLM2 && !existsSync(join(root, 'models/smollm2'))) {
+    if (!process.env.LOKAHI_SMOLLM2 && !hasModel()) {
       console.log('SKIPPED: the tests of SmolLM2, whose file is not here. Bring it: npm run model')
     }
     run('cargo', ['test'])
@@ -41,6 +43,15 @@ const more = {
   consumers: () => nodeTests('tests/package', 'bundlers'),
   browsers: () => nodeTests('tests/package', 'browsers'),
   robust: () => nodeTests('tests/package', 'robust'),
+}
+
+/** SmolLM2, for the tests that need a real model. Without it they are skipped. */
+async function bringModel() {
+  try {
+    await model()
+  } catch (error) {
+    console.log(`SKIPPED: SmolLM2 and its tests. ${error.message}`)
+  }
 }
 
 /** tests/web in a browser; webdriver.json turns WebGPU on, on a software GPU. */
@@ -87,7 +98,7 @@ for (const name of names) {
   const start = performance.now()
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`
   try {
-    all[name]()
+    await all[name]()
   } catch (error) {
     console.error(`\n${name} failed after ${seconds()}: ${error.message}`)
     console.log(`${taken.length} passed, 1 failed`)

@@ -1,5 +1,7 @@
-// Root mean square norm of every query head and every key head, in place; one workgroup a head
+// Root mean square norm of every query head and every key head, in place, with their deltas; value
+// heads only take theirs; one workgroup a head
 struct HeadNorm {
+  added: array<vec4u, 5>,
   rows: u32,
   query: u32,     // query heads
   key_value: u32, // key heads, and as many value heads
@@ -8,8 +10,8 @@ struct HeadNorm {
 }
 
 @group(0) @binding(0) var<uniform> p: HeadNorm;
-@group(0) @binding(1) var<storage, read_write> qkv: array<f32>; // [rows, (query + 2 key_value) size]
-@group(0) @binding(2) var<storage, read> weight: array<f32>;    // [2, size]: queries, keys
+@group(0) @binding(5) var<storage, read_write> qkv: array<f32>; // [rows, (query + 2 key_value) size]
+@group(0) @binding(6) var<storage, read> weight: array<f32>;    // [2, size]: queries, keys
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,21 +20,26 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = group.x + group.y * groups.x;
-  let normed = p.query + p.key_value;
-  if index >= p.rows * normed {
+  let heads = p.query + 2u * p.key_value;
+  if index >= p.rows * heads {
     return;
   }
-  let t = index / normed;
-  let head = index % normed;
-  let at = (t * (normed + p.key_value) + head) * p.size;
+  let t = index / heads;
+  let head = index % heads;
+  let at = index * p.size;
   let w = select(p.size, 0u, head < p.query);
   var sum = 0.0;
+  // Each lane reads again only what it alone has written.
   for (var j = lane; j < p.size; j += 64u) {
-    sum += qkv[at + j] * qkv[at + j];
+    let v = qkv[at + j] + up(t, head * p.size + j);
+    qkv[at + j] = v;
+    sum += v * v;
   }
   let mean = sum_of_lanes(lane, sum) / f32(p.size);
   let inverse = inverseSqrt(mean + p.epsilon);
-  // Each lane writes only what it alone has read.
+  if head >= p.query + p.key_value {
+    return;
+  }
   for (var j = lane; j < p.size; j += 64u) {
     qkv[at + j] = qkv[at + j] * inverse * weight[w + j];
   }

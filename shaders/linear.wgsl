@@ -1,9 +1,6 @@
-// y[t] = W x[t] for several tokens; an invocation computes four outputs of four tokens, so that
-// what it reads once serves four products
+// y[t] = W x[t] + bias and the codes of the deltas, for several tokens; an invocation computes four
+// outputs of four tokens, so that what it reads once serves four products, or one number of a code
 @group(0) @binding(0) var<uniform> p: Linear;
-@group(0) @binding(1) var<storage, read> weight: array<Block>; // [outputs, stride]
-@group(0) @binding(2) var<storage, read> x: array<f32>;        // [rows, inputs]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [rows, y_width]
 
 // A column for each of the four rows of W whose blocks are given: its product with each token.
 fn products(block: vec4u, part: u32, tokens: mat4x4f) -> mat4x4f {
@@ -19,7 +16,13 @@ fn products(block: vec4u, part: u32, tokens: mat4x4f) -> mat4x4f {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = flat_index(id, groups);
   let across = (p.outputs + 3u) / 4u;
-  if index >= across * ((p.rows + 3u) / 4u) {
+  let tiles = across * ((p.rows + 3u) / 4u);
+  if index >= tiles {
+    // The tiles first, then the codes.
+    let code = index - tiles;
+    if code < p.rows * p.added[0].y {
+      down(code / p.added[0].y, code % p.added[0].y);
+    }
     return;
   }
   // The last tile may be short: it computes its last output, and its last token, again.
@@ -42,7 +45,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   for (var r = 0u; r < 4u; r++) {
     for (var k = 0u; k < 4u; k++) {
-      y[t[k] * p.y_width + p.first + i[r]] = sums[r][k];
+      write(t[k], i[r], sums[r][k]);
     }
   }
 }

@@ -1,13 +1,14 @@
-// y = W x for one token; an invocation computes one output
+// y = W x + bias and the codes of the deltas for one token; an invocation computes one of them
 @group(0) @binding(0) var<uniform> p: Linear;
-@group(0) @binding(1) var<storage, read> weight: array<Block>; // [outputs, stride]
-@group(0) @binding(2) var<storage, read> x: array<f32>;        // [inputs]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [y_width]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat_index(id, groups);
   if i >= p.outputs {
+    let code = i - p.outputs;
+    if code < p.added[0].y {
+      down(0u, code);
+    }
     return;
   }
   let row = i * p.stride;
@@ -21,5 +22,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if whole < p.stride {
     sums += four(row + whole, 0u) * x_last(0u);
   }
-  y[p.first + i] = sums.x + sums.y + sums.z + sums.w;
+  write(0u, i, sums.x + sums.y + sums.z + sums.w);
 }

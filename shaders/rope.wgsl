@@ -1,6 +1,7 @@
-// Rotary positions in the halves form: q is rotated in place; k is rotated and v copied into the
-// caches. An invocation moves the pair (d, d + size / 2) of one head.
+// Rotary positions in the halves form, of q, k and v with their deltas: q is rotated in place; k is
+// rotated and v copied into the caches. An invocation moves the pair (d, d + size / 2) of one head.
 struct Rope {
+  added: array<vec4u, 5>,
   first: u32,     // row of qkv
   rows: u32,
   start: u32,     // position of the first row
@@ -10,10 +11,10 @@ struct Rope {
 }
 
 @group(0) @binding(0) var<uniform> p: Rope;
-@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;    // [.., (query + 2 key_value) size]
-@group(0) @binding(2) var<storage, read> table: array<vec2f>;      // [context, size / 2]: cosine, sine
-@group(0) @binding(3) var<storage, read_write> keys: array<f32>;   // [context, key_value size]
-@group(0) @binding(4) var<storage, read_write> values: array<f32>; // [context, key_value size]
+@group(0) @binding(5) var<storage, read_write> qkv: array<f32>;    // [.., (query + 2 key_value) size]
+@group(0) @binding(6) var<storage, read> table: array<vec2f>;      // [context, size / 2]: cosine, sine
+@group(0) @binding(7) var<storage, read_write> keys: array<f32>;   // [context, key_value size]
+@group(0) @binding(8) var<storage, read_write> values: array<f32>; // [context, key_value size]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -26,9 +27,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let d = index % half_size;
   let head = index / half_size % heads;
   let t = index / half_size / heads;
-  let from_at = ((p.first + t) * heads + head) * p.size + d;
-  let a = qkv[from_at];
-  let b = qkv[from_at + half_size];
+  let i = head * p.size + d;
+  let from_at = (p.first + t) * heads * p.size + i;
+  let a = qkv[from_at] + up(p.first + t, i);
+  let b = qkv[from_at + half_size] + up(p.first + t, i + half_size);
   let turn = table[(p.start + t) * half_size + d];
   let turned = vec2f(a * turn.x - b * turn.y, b * turn.x + a * turn.y);
   if head < p.query {

@@ -36,23 +36,34 @@ pub struct Span {
     pub start: usize,
 }
 
-/// A delta that is active on some output rows of a [`Backend::Weight`].
-pub struct Active<'a, B: Backend + ?Sized> {
+/// The deltas of the loaded adapters on one product, as they run in a step.
+///
+/// [`Backend::linears`] takes them and may leave a part of their work to the kernel that reads the
+/// product next; that kernel takes them too. A GPU computes the codes `z = down(x)` inside the
+/// product and adds `up(z)` where the product is read, so that adapters take no dispatch of their
+/// own. A backend for which a further loop costs nothing adds everything at once.
+pub struct Added<'a, B: Backend + ?Sized> {
     /// The uploaded factors.
-    pub delta: &'a B::Delta,
-    /// The user's slider, on top of the delta's own scale.
-    pub strength: f32,
-    /// First output row of the weight that the delta changes.
-    pub first_row: usize,
-    /// The rows of `x` and `y` that it runs on; a merge takes no notice of them.
-    pub tokens: Range<usize>,
+    pub deltas: &'a B::Deltas,
+    /// The user's sliders, on top of each delta's own scale: `[.., adapters]`; 0 is off.
+    pub strengths: &'a B::Buffer,
+    /// Which adapters are on for any token.
+    pub active: &'a [bool],
+    /// Row of `strengths` for the first token.
+    pub first: usize,
+    /// Numbers in a row of `strengths`; 0 where all tokens share the first row.
+    pub width: usize,
+    /// The weight holds the deltas already: only their biases are left to add.
+    pub merged: bool,
 }
 
-impl<B: Backend + ?Sized> Clone for Active<'_, B> {
+impl<B: Backend + ?Sized> Clone for Added<'_, B> {
     fn clone(&self) -> Self {
-        Self { tokens: self.tokens.clone(), ..*self }
+        *self
     }
 }
+
+impl<B: Backend + ?Sized> Copy for Added<'_, B> {}
 
 /// Memory and kernels. Buffers are f32, row-major; `rows` is the number of tokens.
 pub trait Backend {
@@ -60,8 +71,8 @@ pub trait Backend {
     type Buffer;
     /// A frozen matrix `[out, in]` in its stored dtype.
     type Weight;
-    /// The factors of one delta.
-    type Delta;
+    /// The deltas of any number of adapters on one weight.
+    type Deltas: Default;
     /// A result on its way.
     type Reading: Future<Output = Result<Vec<f32>>> + 'static;
 
@@ -74,16 +85,26 @@ pub trait Backend {
     /// Matrices `[out_p, in]` of one `in`, stacked along `out`, in their stored dtype (f32 where
     /// they differ).
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Self::Weight>;
-    /// The factors of a delta.
-    fn delta(&mut self, delta: &Delta) -> Result<Self::Delta>;
+    /// Writes to the start of a buffer.
+    fn write(&mut self, buffer: &mut Self::Buffer, data: &[f32]);
+    /// `deltas`, and with them those of one more adapter on the same weight: each with its first
+    /// output row. `adapter` is its column of strengths.
+    fn load(
+        &mut self,
+        deltas: &Self::Deltas,
+        adapter: usize,
+        new: &[(usize, &Delta)],
+    ) -> Result<Self::Deltas>;
+    /// Lets go of the deltas of an adapter.
+    fn unload(&mut self, deltas: &mut Self::Deltas, adapter: usize) -> Result<()>;
     /// Starts to read `len` numbers from `first` on.
     fn read(&mut self, buffer: &Self::Buffer, first: usize, len: usize) -> Self::Reading;
     /// Starts to read a whole matrix `[out, in]` as f32.
     fn read_weight(&mut self, weight: &Self::Weight) -> Self::Reading;
 
-    /// `W + sum of strength * scale * dW` in f32, in new memory; `weight` stays as it is.
-    fn merge(&mut self, weight: &Self::Weight, deltas: &[Active<'_, Self>])
-    -> Result<Self::Weight>;
+    /// `W + sum of strength * scale * dW` in f32, in new memory, by the first row of strengths;
+    /// `weight` stays as it is.
+    fn merge(&mut self, weight: &Self::Weight, added: Added<'_, Self>) -> Result<Self::Weight>;
 
     /// `out[t] = table[ids[t]]`: `table` `[vocabulary, hidden]`, `out` `[rows, hidden]`.
     fn embed(&mut self, table: &Self::Weight, ids: &[u32], out: &mut Self::Buffer) -> Result<()>;
@@ -102,31 +123,38 @@ pub trait Backend {
         out: &mut Self::Buffer,
     );
 
-    /// `y[t] = W x[t] + sum of strength * scale * up(down(x[t]))`, over the deltas whose tokens
-    /// hold `t`: `x` `[rows, in]`, `y` `[rows, out]`. `W` holds all projections that read the same
-    /// input.
+    /// `x[first + t] += y[first + t]`, with the deltas of the product `y`; then `out[t]` is its norm
+    /// as in [`Backend::rms_norm`]: `x`, `y` `[.., width]`, `out` `[rows, width]`.
+    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
+    fn add_norm(
+        &mut self,
+        x: &mut Self::Buffer,
+        y: &Self::Buffer,
+        added: Option<Added<'_, Self>>,
+        first: usize,
+        rows: usize,
+        weight: &Self::Buffer,
+        width: usize,
+        epsilon: f32,
+        out: &mut Self::Buffer,
+    );
+
+    /// `y[t] = W x[t] + bias + sum of strength * scale * up(down(x[t]))`: `x` `[rows, in]`, `bias`
+    /// `[out]`, `y` `[rows, out]`. `W` holds all projections that read the same input. Until the
+    /// kernel that takes `y` next has run with the same `added`, `y` may lack what they add.
     fn linears(
         &mut self,
         weight: &Self::Weight,
-        deltas: &[Active<'_, Self>],
+        bias: Option<&Self::Buffer>,
+        added: Option<Added<'_, Self>>,
         x: &Self::Buffer,
         rows: usize,
         y: &mut Self::Buffer,
     ) -> Result<()>;
 
-    /// `y[t, first_row + i] += scale * bias[i]` for every `t` of `tokens`: `bias` `[len]`, `y`
-    /// `[.., width]`.
-    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
-    fn bias(
-        &mut self,
-        bias: &Self::Buffer,
-        len: usize,
-        scale: f32,
-        first_row: usize,
-        tokens: Range<usize>,
-        y: &mut Self::Buffer,
-        width: usize,
-    );
+    /// Adds to a product `y` `[rows, width]` what its deltas lack, where no kernel that takes them
+    /// comes next.
+    fn up(&mut self, added: Added<'_, Self>, rows: usize, width: usize, y: &mut Self::Buffer);
 
     /// Root mean square norm of every query head and every key head of `qkv` `[rows,
     /// heads.qkv()]`, in place, as in [`Backend::rms_norm`]: `weight` `[2, size]` for queries, then
@@ -134,6 +162,7 @@ pub trait Backend {
     fn head_norm(
         &mut self,
         qkv: &mut Self::Buffer,
+        added: Option<Added<'_, Self>>,
         heads: Heads,
         rows: usize,
         weight: &Self::Buffer,
@@ -143,9 +172,11 @@ pub trait Backend {
     /// Rotary positions, halves form: rotates `q` inside the rows of `qkv` `[.., heads.qkv()]`,
     /// and writes rotated `k` and `v` at their positions into the caches `[context, key_value *
     /// size]`. `table` `[context, size / 2, 2]` holds cosine and sine.
+    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
     fn rope(
         &mut self,
         qkv: &mut Self::Buffer,
+        added: Option<Added<'_, Self>>,
         heads: Heads,
         table: &Self::Buffer,
         span: &Span,
@@ -171,13 +202,11 @@ pub trait Backend {
     fn silu_mul(
         &mut self,
         gate_up: &Self::Buffer,
+        added: Option<Added<'_, Self>>,
         rows: usize,
         width: usize,
         out: &mut Self::Buffer,
     );
-
-    /// `x[i] += y[i]` for `i < len`.
-    fn add(&mut self, x: &mut Self::Buffer, y: &Self::Buffer, len: usize);
 
     /// `out[t]` = index of the largest of `x[t]`, the first where several are equal: `x` `[rows,
     /// width]`, `out` `[rows]` (exact in f32 up to 2^24).

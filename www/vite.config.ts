@@ -17,8 +17,12 @@ export default defineConfig({
   base: './',
   plugins: [svelte(), withoutPolicyWhileDeveloping],
   resolve: {
-    alias: { lokahi: process.env.LOKAHI_ENTRY ?? path('../dist/index.js') },
+    alias: [
+      { find: /^lokahi$/, replacement: process.env.LOKAHI_ENTRY ?? path('../dist/index.js') },
+      { find: /^lokahi\/(.*)$/, replacement: path('../dist/$1.js') },
+    ],
   },
+  worker: { format: 'es' },
   server: { fs: { allow: [path('..')] } },
   build: {
     outDir: path('dist'),

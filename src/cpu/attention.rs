@@ -1,15 +1,15 @@
 //! Causal attention over the caches with grouped queries.
 
-use super::dot::{add_scaled, dot};
+use super::{dot::Rows, exp::exp};
 use crate::backend::Heads;
 
 /// `qkv` `[rows, heads.qkv()]`; `keys`, `values` `[context, key_value * size]`; `out` `[rows, query
 /// * size]`. A token sees at most `window` positions.
-pub(super) fn attention(
+pub(super) fn attention<'a>(
     qkv: &[f32],
     heads: Heads,
-    keys: &[f32],
-    values: &[f32],
+    keys: &'a [f32],
+    values: &'a [f32],
     start: usize,
     window: Option<usize>,
     out: &mut [f32],
@@ -23,24 +23,18 @@ pub(super) fn attention(
         let seen = window.map_or(0, |window| length.saturating_sub(window))..length;
         for h in 0..query {
             let q = &row[h * size..][..size];
-            let column = h / (query / key_value) * size;
-            let head = |cache, j: usize| -> &[f32] {
-                let cache: &[f32] = cache;
-                &cache[j * width + column..][..size]
-            };
-            scores.clear();
-            scores.extend(seen.clone().map(|j| dot(q, head(keys, j)) * scale));
+            let first = seen.start * width + h / (query / key_value) * size;
+            let head = |cache: &'a [f32]| Rows { numbers: &cache[first..], stride: width };
+            scores.resize(seen.len(), 0.0);
+            head(keys).dots(q, &mut scores);
             let top = scores.iter().copied().fold(f32::MIN, f32::max);
-            let mut total = 0.0;
             for score in &mut scores {
-                *score = (*score - top).exp();
-                total += *score;
+                *score = exp((*score - top) * scale);
             }
+            let total: f32 = scores.iter().sum();
             let gathered = &mut out[(t * query + h) * size..][..size];
             gathered.fill(0.0);
-            for (j, share) in seen.clone().zip(&scores) {
-                add_scaled(gathered, share / total, head(values, j));
-            }
+            head(values).add_to(gathered, 1.0 / total, &scores);
         }
     }
 }

@@ -1,9 +1,15 @@
 //! `out[t] = table[ids[t]]`.
 
-use super::Weight;
+use super::{Stored, Weight, packed::unpack_row};
 
 pub(super) fn embed(table: &Weight, ids: &[u32], out: &mut [f32]) {
-    for (&id, out) in ids.iter().zip(out.chunks_exact_mut(table.inputs)) {
-        table.row(id as usize, out);
+    let width = table.inputs;
+    for (&id, out) in ids.iter().zip(out.chunks_exact_mut(width)) {
+        let id = id as usize;
+        match &table.stored {
+            Stored::Plain(data) => data.widen(id * width..(id + 1) * width, out),
+            Stored::Q8_0(tiles) => unpack_row(tiles, id, out),
+            Stored::Q4_1(tiles) => unpack_row(tiles, id, out),
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! `y[t] = W x[t]` for several tokens.
 
-use super::Weight;
-use crate::tensor::{F4, LANES};
+use crate::tensor::{Data, F4, LANES};
 use std::array::from_fn;
 
 /// Rows of `W` and tokens whose products are summed at the same time: what is read once serves
@@ -10,8 +9,7 @@ const ROWS: usize = 2;
 const TOKENS: usize = 4;
 
 /// `x` `[rows, in]`, `y` `[rows, out]`. A row of `W` is widened once for all tokens.
-pub(super) fn linear(weight: &Weight, x: &[f32], y: &mut [f32]) {
-    let Weight { outputs, inputs, .. } = *weight;
+pub(super) fn linear(weight: &Data, [outputs, inputs]: [usize; 2], x: &[f32], y: &mut [f32]) {
     let last_row = outputs.saturating_sub(1);
     let last_token = (x.len() / inputs).saturating_sub(1);
     let mut widened = vec![0.0; ROWS * inputs];
@@ -19,7 +17,7 @@ pub(super) fn linear(weight: &Weight, x: &[f32], y: &mut [f32]) {
         // The last tile may be short: it computes its last row, and its last token, again.
         let rows: [usize; ROWS] = from_fn(|r| (i + r).min(last_row));
         for (row, out) in rows.iter().zip(widened.chunks_exact_mut(inputs)) {
-            weight.row(*row, out);
+            weight.widen(row * inputs..(row + 1) * inputs, out);
         }
         let w = from_fn(|r| &widened[r * inputs..][..inputs]);
         for t in (0..=last_token).step_by(TOKENS) {

@@ -1,28 +1,26 @@
 //! LoKr: `y[t, (u, v)] += scale * w2_a[v] . (w1 S[t])[u]`, or `(w1 S[t])[u, v]` for a whole `w2`.
 
 use super::{
-    Lokr, Target,
-    dot::{add_scaled, dot},
+    Target,
+    dot::Rows,
+    factors::{Lokr, rows},
 };
 
 /// `z` `[rows, im, width]`, `y` `[rows, target.width]`.
 pub(super) fn lokr_up(f: &Lokr, z: &[f32], target: Target, y: &mut [f32]) {
-    let (outer, inner) = (f.w1.rows(), f.w2_rows());
-    let mut mixed = vec![0.0; f.width()];
-    let codes = z.chunks_exact(f.w1.cols() * f.width());
+    let (outer, inner, width) = (f.w1.rows(), f.w2_rows(), f.width());
+    let mut mixed = vec![0.0; width];
+    let codes = z.chunks_exact(f.w1.cols() * width);
     for (z, y) in codes.zip(y.chunks_exact_mut(target.width)) {
+        let z = Rows { numbers: z, stride: width };
         let y = &mut y[target.first_row..][..outer * inner];
         for (u, y) in y.chunks_exact_mut(inner).enumerate() {
-            mixed.fill(0.0);
-            for (w, z) in f.w1.row(u).iter().zip(z.chunks_exact(f.width())) {
-                add_scaled(&mut mixed, target.scale * w, z);
-            }
             match &f.w2_a {
-                None => add_scaled(y, 1.0, &mixed),
+                None => z.add_to(y, target.scale, f.w1.row(u)),
                 Some(w2_a) => {
-                    for (v, y) in y.iter_mut().enumerate() {
-                        *y += dot(w2_a.row(v), &mixed);
-                    }
+                    mixed.fill(0.0);
+                    z.add_to(&mut mixed, target.scale, f.w1.row(u));
+                    rows(w2_a).add_to(y, 1.0, &mixed);
                 }
             }
         }

@@ -1,14 +1,10 @@
 //! LoRA: `z[t] = A x[t]`.
 
-use super::dot::dot;
-use crate::adapter::Lora;
+use super::factors::{Lora, rows};
 
 /// `x` `[rows, in]`, `z` `[rows, r]`.
 pub(super) fn lora_down(f: &Lora, x: &[f32], z: &mut [f32]) {
-    let (rank, inputs) = (f.a().rows(), f.a().cols());
-    for (z, x) in z.chunks_exact_mut(rank).zip(x.chunks_exact(inputs)) {
-        for (k, z) in z.iter_mut().enumerate() {
-            *z = dot(f.a().row(k), x);
-        }
+    for (z, x) in z.chunks_exact_mut(f.a.rows()).zip(x.chunks_exact(f.a.cols())) {
+        rows(&f.a).dots(x, z);
     }
 }

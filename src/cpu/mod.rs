@@ -1,13 +1,14 @@
 //! The CPU backend: one file per kernel, named like its shader. It is the fallback where there is
 //! no WebGPU, and the faster choice wherever the GPU is a software one.
 
-mod add;
+mod add_norm;
 mod argmax;
 mod attention;
-mod bias;
 mod dequantise;
 mod dot;
 mod embed;
+mod exp;
+mod factors;
 mod head_norm;
 mod linear;
 mod linear_one;
@@ -20,22 +21,28 @@ mod lokr_up;
 mod lora_down;
 mod lora_merge;
 mod lora_up;
+mod merge;
+mod packed;
+mod quantised;
 mod rms_norm;
 mod rope;
 mod silu_mul;
+mod up;
 
 use std::{
     future::{Ready, ready},
-    ops::Range,
+    rc::Rc,
 };
 
 use crate::{
     Error, Result,
-    adapter::{Delta, Factors},
-    backend::{Active, Backend, Heads, Span},
+    adapter::Delta,
+    backend::{Added, Backend, Heads, Span},
     memory::{Held, Ledger, Memory},
-    tensor::{Data, Matrix, Tensor, stack},
+    tensor::{BLOCK, Data, Tensor, stack},
 };
+use factors::CpuFactors;
+use packed::{Bytes, Nibbles, Tile};
 
 /// The CPU backend. Holds nothing but scratch memory.
 #[derive(Debug, Default)]
@@ -51,23 +58,32 @@ pub struct Cpu {
 pub struct Weight {
     outputs: usize,
     inputs: usize,
-    data: Data,
+    stored: Stored,
     _held: Held,
+}
+
+/// The numbers of a weight.
+#[derive(Debug)]
+enum Stored {
+    /// Row by row; nothing quantised.
+    Plain(Data),
+    Q8_0(Vec<Tile<Bytes>>),
+    Q4_1(Vec<Tile<Nibbles>>),
 }
 
 impl Weight {
     fn new(ledger: &Ledger, [outputs, inputs]: [usize; 2], data: Data) -> Self {
         let held = ledger.hold(data.bytes().len() as u64);
-        Self { outputs, inputs, data, _held: held }
-    }
-
-    /// Row `i` as f32, into `out` `[in]`.
-    fn row(&self, i: usize, out: &mut [f32]) {
-        self.data.widen(i * self.inputs..(i + 1) * self.inputs, out);
+        let stored = match data {
+            Data::Q8_0(blocks) => Stored::Q8_0(packed::pack(&blocks, inputs / BLOCK)),
+            Data::Q4_1(blocks) => Stored::Q4_1(packed::pack(&blocks, inputs / BLOCK)),
+            plain => Stored::Plain(plain),
+        };
+        Self { outputs, inputs, stored, _held: held }
     }
 }
 
-/// Where a delta lands: the numbers of [`Active`], resolved.
+/// Where a delta lands.
 #[derive(Debug, Clone, Copy)]
 struct Target {
     /// `strength * scale`.
@@ -78,60 +94,28 @@ struct Target {
     width: usize,
 }
 
-/// The factors of one delta as the kernels read them.
+/// The deltas of any number of adapters on one weight.
+#[derive(Debug, Default)]
+pub struct CpuDeltas(Vec<Rc<CpuDelta>>);
+
+/// One delta as the kernels read it.
 #[derive(Debug)]
-pub struct CpuDelta {
+struct CpuDelta {
     factors: CpuFactors,
+    bias: Option<Vec<f32>>,
     scale: f32,
     code_len: usize,
+    /// First output row that it changes.
+    first_row: usize,
+    /// Its column of strengths.
+    adapter: usize,
     _held: Held,
-}
-
-#[derive(Debug)]
-enum CpuFactors {
-    Lora(crate::adapter::Lora),
-    Loha(crate::adapter::Loha),
-    Lokr(Lokr),
-}
-
-impl CpuFactors {
-    /// How many numbers they are.
-    fn len(&self) -> usize {
-        match self {
-            Self::Lora(f) => f.a().len() + f.b().len(),
-            Self::Loha(f) => 2 * (f.w1_a().len() + f.w1_b().len()),
-            Self::Lokr(f) => f.w1.len() + f.w2_a.as_ref().map_or(0, Matrix::len) + f.w2.len(),
-        }
-    }
-}
-
-/// LoKr with `w1` whole: it is small, and mixing codes by its product is cheaper than by its parts.
-#[derive(Debug)]
-struct Lokr {
-    /// `[ol, im]`.
-    w1: Matrix,
-    /// `w2_a` `[ok, r]` where `w2` is low-rank.
-    w2_a: Option<Matrix>,
-    /// `w2_b` `[r, in_n]`, or the whole `w2` `[ok, in_n]`.
-    w2: Matrix,
-}
-
-impl Lokr {
-    /// Numbers in one row of the code matrix `S` `[im, width]`.
-    fn width(&self) -> usize {
-        self.w2.rows()
-    }
-
-    /// Rows `ok` of `w2`.
-    fn w2_rows(&self) -> usize {
-        self.w2_a.as_ref().map_or(self.w2.rows(), Matrix::rows)
-    }
 }
 
 impl Backend for Cpu {
     type Buffer = Vec<f32>;
     type Weight = Weight;
-    type Delta = CpuDelta;
+    type Deltas = CpuDeltas;
     type Reading = Ready<Result<Vec<f32>>>;
 
     fn memory(&self) -> Memory {
@@ -156,21 +140,36 @@ impl Backend for Cpu {
         Ok(Weight::new(&self.ledger, shape, data))
     }
 
-    fn delta(&mut self, delta: &Delta) -> Result<CpuDelta> {
-        let factors = match &delta.factors {
-            Factors::Lora(f) => CpuFactors::Lora(f.clone()),
-            Factors::Loha(f) => CpuFactors::Loha(f.clone()),
-            Factors::Lokr(f) => {
-                let (w1, w2_a, w2) = f.running_factors()?;
-                CpuFactors::Lokr(Lokr { w1, w2_a: w2_a.cloned(), w2: w2.clone() })
-            }
-        };
-        Ok(CpuDelta {
-            _held: self.ledger.hold(4 * factors.len() as u64),
-            factors,
-            scale: delta.scale,
-            code_len: delta.method().code_len(),
-        })
+    fn write(&mut self, buffer: &mut Vec<f32>, data: &[f32]) {
+        buffer[..data.len()].copy_from_slice(data);
+    }
+
+    fn load(
+        &mut self,
+        deltas: &CpuDeltas,
+        adapter: usize,
+        new: &[(usize, &Delta)],
+    ) -> Result<CpuDeltas> {
+        let mut all = deltas.0.clone();
+        for &(first_row, delta) in new {
+            let factors = CpuFactors::new(&delta.factors)?;
+            let numbers = factors.len() + delta.bias.as_ref().map_or(0, Vec::len);
+            all.push(Rc::new(CpuDelta {
+                _held: self.ledger.hold(4 * numbers as u64),
+                factors,
+                bias: delta.bias.clone(),
+                scale: delta.scale,
+                code_len: delta.method().code_len(),
+                first_row,
+                adapter,
+            }));
+        }
+        Ok(CpuDeltas(all))
+    }
+
+    fn unload(&mut self, deltas: &mut CpuDeltas, adapter: usize) -> Result<()> {
+        deltas.0.retain(|delta| delta.adapter != adapter);
+        Ok(())
     }
 
     fn read(&mut self, buffer: &Vec<f32>, first: usize, len: usize) -> Self::Reading {
@@ -181,18 +180,9 @@ impl Backend for Cpu {
         ready(Ok(dequantise::dequantise(weight)))
     }
 
-    fn merge(&mut self, weight: &Weight, deltas: &[Active<'_, Self>]) -> Result<Weight> {
-        let mut merged = dequantise::dequantise(weight);
-        for active in deltas {
-            let target = active.target(weight.inputs);
-            match &active.delta.factors {
-                CpuFactors::Lora(f) => lora_merge::lora_merge(f, target, &mut merged),
-                CpuFactors::Loha(f) => loha_merge::loha_merge(f, target, &mut merged),
-                CpuFactors::Lokr(f) => lokr_merge::lokr_merge(f, target, &mut merged),
-            }
-        }
+    fn merge(&mut self, weight: &Weight, added: Added<'_, Self>) -> Result<Weight> {
         let shape = [weight.outputs, weight.inputs];
-        Ok(Weight::new(&self.ledger, shape, Data::F32(merged)))
+        Ok(Weight::new(&self.ledger, shape, Data::F32(merge::merge(weight, added))))
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
@@ -213,63 +203,59 @@ impl Backend for Cpu {
         rms_norm::rms_norm(&x[first * width..][..rows * width], weight, epsilon, out);
     }
 
+    fn add_norm(
+        &mut self,
+        x: &mut Vec<f32>,
+        y: &Vec<f32>,
+        _: Option<Added<'_, Self>>,
+        first: usize,
+        rows: usize,
+        weight: &Vec<f32>,
+        width: usize,
+        epsilon: f32,
+        out: &mut Vec<f32>,
+    ) {
+        let rows = first * width..(first + rows) * width;
+        add_norm::add_norm(&mut x[rows.clone()], &y[rows], weight, epsilon, out);
+    }
+
     fn linears(
         &mut self,
         weight: &Weight,
-        deltas: &[Active<'_, Self>],
+        bias: Option<&Vec<f32>>,
+        added: Option<Added<'_, Self>>,
         x: &Vec<f32>,
         rows: usize,
         y: &mut Vec<f32>,
     ) -> Result<()> {
         let x = &x[..rows * weight.inputs];
-        let base = &mut y[..rows * weight.outputs];
-        if rows == 1 {
-            linear_one::linear_one(weight, x, base);
-        } else {
-            linear::linear(weight, x, base);
-        }
-        for active in deltas {
-            let target = active.target(weight.outputs);
-            let Range { start, end } = active.tokens;
-            let x = &x[start * weight.inputs..end * weight.inputs];
-            let y = &mut y[start * weight.outputs..end * weight.outputs];
-            self.codes.resize(active.tokens.len() * active.delta.code_len, 0.0);
-            let z = &mut self.codes;
-            match &active.delta.factors {
-                CpuFactors::Lora(f) => {
-                    lora_down::lora_down(f, x, z);
-                    lora_up::lora_up(f, z, target, y);
-                }
-                CpuFactors::Loha(f) => {
-                    loha_down::loha_down(f, x, z);
-                    loha_up::loha_up(f, z, target, y);
-                }
-                CpuFactors::Lokr(f) => {
-                    lokr_down::lokr_down(f, x, z);
-                    lokr_up::lokr_up(f, z, target, y);
-                }
+        let y = &mut y[..rows * weight.outputs];
+        match &weight.stored {
+            Stored::Plain(data) if rows == 1 => linear_one::linear_one(data, x, y),
+            Stored::Plain(data) => linear::linear(data, [weight.outputs, weight.inputs], x, y),
+            Stored::Q8_0(tiles) => {
+                quantised::product(tiles, weight.inputs, weight.outputs, x, y);
             }
+            Stored::Q4_1(tiles) => {
+                quantised::product(tiles, weight.inputs, weight.outputs, x, y);
+            }
+        }
+        if let Some(bias) = bias {
+            y.chunks_exact_mut(weight.outputs).for_each(|y| dot::add_scaled(y, 1.0, bias));
+        }
+        if let Some(added) = added {
+            up::up(added, (x, weight.inputs), (y, weight.outputs), &mut self.codes);
         }
         Ok(())
     }
 
-    fn bias(
-        &mut self,
-        bias: &Vec<f32>,
-        len: usize,
-        scale: f32,
-        first_row: usize,
-        tokens: Range<usize>,
-        y: &mut Vec<f32>,
-        width: usize,
-    ) {
-        let y = &mut y[tokens.start * width..tokens.end * width];
-        bias::bias(&bias[..len], Target { scale, first_row, width }, y);
-    }
+    /// Products lack nothing here.
+    fn up(&mut self, _: Added<'_, Self>, _: usize, _: usize, _: &mut Vec<f32>) {}
 
     fn head_norm(
         &mut self,
         qkv: &mut Vec<f32>,
+        _: Option<Added<'_, Self>>,
         heads: Heads,
         rows: usize,
         weight: &Vec<f32>,
@@ -281,6 +267,7 @@ impl Backend for Cpu {
     fn rope(
         &mut self,
         qkv: &mut Vec<f32>,
+        _: Option<Added<'_, Self>>,
         heads: Heads,
         table: &Vec<f32>,
         span: &Span,
@@ -307,21 +294,18 @@ impl Backend for Cpu {
         attention::attention(qkv, heads, keys, values, *start, window, out);
     }
 
-    fn silu_mul(&mut self, gate_up: &Vec<f32>, rows: usize, width: usize, out: &mut Vec<f32>) {
+    fn silu_mul(
+        &mut self,
+        gate_up: &Vec<f32>,
+        _: Option<Added<'_, Self>>,
+        rows: usize,
+        width: usize,
+        out: &mut Vec<f32>,
+    ) {
         silu_mul::silu_mul(&gate_up[..2 * rows * width], width, out);
-    }
-
-    fn add(&mut self, x: &mut Vec<f32>, y: &Vec<f32>, len: usize) {
-        add::add(&mut x[..len], &y[..len]);
     }
 
     fn argmax(&mut self, x: &Vec<f32>, rows: usize, width: usize, out: &mut Vec<f32>) {
         argmax::argmax(&x[..rows * width], width, out);
-    }
-}
-
-impl Active<'_, Cpu> {
-    fn target(&self, width: usize) -> Target {
-        Target { scale: self.strength * self.delta.scale, first_row: self.first_row, width }
     }
 }

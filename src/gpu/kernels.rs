@@ -29,7 +29,25 @@ pub struct Spec {
 
 const INDEX: &str = include_str!("../../shaders/common/index.wgsl");
 const LANES: &str = include_str!("../../shaders/common/lanes.wgsl");
-const DELTA: &str = include_str!("../../shaders/common/delta.wgsl");
+const DELTAS: &str = include_str!("../../shaders/common/deltas.wgsl");
+/// One verb of every method, and what chooses among them.
+const DOWN: &str = concat!(
+    include_str!("../../shaders/common/lora_down.wgsl"),
+    include_str!("../../shaders/common/loha_down.wgsl"),
+    include_str!("../../shaders/common/lokr_down.wgsl"),
+    include_str!("../../shaders/common/down.wgsl"),
+);
+const UP: &str = concat!(
+    include_str!("../../shaders/common/lora_up.wgsl"),
+    include_str!("../../shaders/common/loha_up.wgsl"),
+    include_str!("../../shaders/common/lokr_up.wgsl"),
+    include_str!("../../shaders/common/up.wgsl"),
+);
+const MERGE: &str = concat!(
+    include_str!("../../shaders/common/lora_merge.wgsl"),
+    include_str!("../../shaders/common/loha_merge.wgsl"),
+    include_str!("../../shaders/common/lokr_merge.wgsl"),
+);
 const WEIGHT_F32: &str = include_str!("../../shaders/common/weight_f32.wgsl");
 const WEIGHT_F16: &str = include_str!("../../shaders/common/weight_f16.wgsl");
 const LINEAR: &str = include_str!("../../shaders/common/linear.wgsl");
@@ -66,27 +84,21 @@ macro_rules! kernels {
 }
 
 kernels! {
-    Add = "add", [INDEX], false, [Write, Read];
+    AddNorm = "add_norm", [LANES, DELTAS, UP], false,
+        [Read, Read, Read, Read, Write, Read, Read, Write];
     Argmax = "argmax", [], false, [Read, Write];
     Attention = "attention", [], false, [Read, Read, Read, Write];
-    Bias = "bias", [INDEX], false, [Read, Write];
-    Dequantise = "dequantise", [INDEX], true, [Read, Write];
     Embed = "embed", [INDEX], true, [Read, Read, Write];
-    HeadNorm = "head_norm", [LANES], false, [Write, Read];
-    Linear = "linear", [INDEX, LINEAR], true, [Read, Read, Write];
-    LinearOne = "linear_one", [INDEX, LINEAR], true, [Read, Read, Write];
-    LohaDown = "loha_down", [INDEX, DELTA], false, [Read, Read, Write];
-    LohaMerge = "loha_merge", [INDEX, DELTA], false, [Read, Write];
-    LohaUp = "loha_up", [INDEX, DELTA], false, [Read, Read, Write];
-    LokrDown = "lokr_down", [INDEX, DELTA], false, [Read, Read, Write];
-    LokrMerge = "lokr_merge", [INDEX, DELTA], false, [Read, Write];
-    LokrUp = "lokr_up", [INDEX, DELTA], false, [Read, Read, Write];
-    LoraDown = "lora_down", [INDEX, DELTA], false, [Read, Read, Write];
-    LoraMerge = "lora_merge", [INDEX, DELTA], false, [Read, Write];
-    LoraUp = "lora_up", [INDEX, DELTA], false, [Read, Read, Write];
+    HeadNorm = "head_norm", [LANES, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read];
+    Linear = "linear", [INDEX, DELTAS, DOWN, LINEAR], true,
+        [Read, Read, Read, Write, Read, Read, Read, Write];
+    LinearOne = "linear_one", [INDEX, DELTAS, DOWN, LINEAR], true,
+        [Read, Read, Read, Write, Read, Read, Read, Write];
+    Merge = "merge", [INDEX, DELTAS, MERGE], true, [Read, Read, Read, Read, Write];
     RmsNorm = "rms_norm", [LANES], false, [Read, Read, Write];
-    Rope = "rope", [INDEX], false, [Write, Read, Write, Write];
-    SiluMul = "silu_mul", [INDEX], false, [Read, Write];
+    Rope = "rope", [INDEX, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read, Write, Write];
+    SiluMul = "silu_mul", [INDEX, DELTAS, UP], false, [Read, Read, Read, Read, Read, Write];
+    Up = "up", [INDEX, DELTAS, UP], false, [Read, Read, Read, Read, Write];
 }
 
 /// A kernel for one dtype of the weight it reads; `F32` where it reads none.

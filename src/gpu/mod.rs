@@ -4,6 +4,7 @@
 //! dispatches and runs them in one submit.
 
 mod buffer;
+mod deltas;
 mod device;
 pub mod kernels;
 pub mod params;
@@ -11,19 +12,21 @@ mod recorder;
 mod self_test;
 mod weight;
 
-use std::{future::Future, ops::Range, pin::Pin};
+use std::{future::Future, pin::Pin};
 
 pub use buffer::Buffer;
+pub use deltas::Deltas;
 pub use device::{Device, DeviceInfo};
 pub use weight::Weight;
 
 use crate::{
     Result,
-    adapter::{Delta, Factors},
-    backend::{Active, Backend, Heads, Span},
+    adapter::Delta,
+    backend::{Added, Backend, Heads, Span},
     memory::Memory,
     tensor::{DType, Tensor, stack},
 };
+use deltas::{Bindings, unpacked};
 use kernels::Kernel;
 use recorder::Recorder;
 use weight::{Piece, overlap};
@@ -31,34 +34,15 @@ use weight::{Piece, overlap};
 /// The GPU backend: memory and kernels on one [`Device`].
 pub struct Gpu {
     recorder: Recorder,
-    /// Codes of the delta that is being applied, grown on demand.
-    codes: Option<(usize, Buffer)>,
+    bindings: Bindings,
     /// Token ids of the running embed, grown on demand.
     ids: Option<(usize, Buffer)>,
 }
 
-/// The factors of one delta in one buffer, in the order that the shaders of its method state.
-#[derive(Debug)]
-pub struct GpuDelta {
-    buffer: Buffer,
-    method: GpuMethod,
-    scale: f32,
-    code_len: usize,
-    /// Shapes only; the rest is filled in where the delta lands.
-    shape: params::Delta,
-}
-
-/// The three kernels of a method.
-#[derive(Debug, Clone, Copy)]
-struct GpuMethod {
-    down: Kernel,
-    up: Kernel,
-    merge: Kernel,
-}
-
 impl Gpu {
     pub(crate) fn new(device: Device) -> Self {
-        Self { recorder: Recorder::new(device), codes: None, ids: None }
+        let mut recorder = Recorder::new(device);
+        Self { bindings: Bindings::new(&mut recorder), recorder, ids: None }
     }
 
     /// The device that it runs on.
@@ -73,22 +57,42 @@ impl Gpu {
         self.recorder.bind_groups()
     }
 
-    fn scratch(
-        recorder: &mut Recorder,
-        slot: &mut Option<(usize, Buffer)>,
-        what: &str,
-        len: usize,
-    ) -> Result<()> {
-        if slot.as_ref().is_none_or(|(have, _)| *have < len) {
-            *slot = Some((len, recorder.buffer(what, 4 * len)?));
-        }
-        Ok(())
+    /// How many dispatches were ever recorded.
+    #[must_use]
+    pub fn dispatches(&self) -> usize {
+        self.recorder.dispatches()
     }
 
     fn filled(&mut self, what: &str, bytes: &[u8]) -> Result<Buffer> {
         let buffer = self.recorder.buffer(what, bytes.len())?;
-        self.recorder.write(&buffer, bytes);
+        self.recorder.write(&buffer, 0, bytes);
         Ok(buffer)
+    }
+}
+
+impl Gpu {
+    /// The numbers of a weight in f32, with those of its deltas.
+    fn widen(&mut self, weight: &Weight, added: Option<Added<'_, Self>>) -> Result<Weight> {
+        let merged = Weight::zeros(&mut self.recorder, [weight.outputs, weight.inputs])?;
+        let ([headers, factors, strengths, _], added) = self.bindings.of(added);
+        let fours = weight.fours();
+        for to in &merged.pieces {
+            for from in &weight.pieces {
+                let rows = overlap(&to.rows, &from.rows);
+                let params = params::Merge {
+                    added,
+                    len: (rows.len() * fours) as u32,
+                    row_len: fours as u32,
+                    from_at: ((rows.start - from.rows.start) * fours) as u32,
+                    to_at: ((rows.start - to.rows.start) * fours) as u32,
+                    first_row: rows.start as u32,
+                };
+                let buffers = [headers, factors, strengths, &from.buffer, &to.buffer];
+                let items = rows.len() * fours;
+                self.recorder.run((Kernel::Merge, weight.dtype), &params, &buffers, items);
+            }
+        }
+        Ok(merged)
     }
 }
 
@@ -100,7 +104,7 @@ fn plain(kernel: Kernel) -> kernels::Variant {
 impl Backend for Gpu {
     type Buffer = Buffer;
     type Weight = Weight;
-    type Delta = GpuDelta;
+    type Deltas = Deltas;
     type Reading = Pin<Box<dyn Future<Output = Result<Vec<f32>>>>>;
 
     fn memory(&self) -> Memory {
@@ -120,51 +124,21 @@ impl Backend for Gpu {
         Weight::upload(&mut self.recorder, shape, data)
     }
 
-    fn delta(&mut self, delta: &Delta) -> Result<GpuDelta> {
-        let [outputs, inputs] = delta.method().shape();
-        let mut shape = params::Delta {
-            outputs: outputs as u32,
-            inputs: inputs as u32,
-            ..bytemuck::Zeroable::zeroed()
-        };
-        let (method, factors) = match &delta.factors {
-            Factors::Lora(f) => {
-                shape.rank = f.a().rows() as u32;
-                let method = GpuMethod {
-                    down: Kernel::LoraDown,
-                    up: Kernel::LoraUp,
-                    merge: Kernel::LoraMerge,
-                };
-                (method, [f.a().data(), f.b().data()].concat())
-            }
-            Factors::Loha(f) => {
-                shape.rank = f.w1_b().rows() as u32;
-                let method = GpuMethod {
-                    down: Kernel::LohaDown,
-                    up: Kernel::LohaUp,
-                    merge: Kernel::LohaMerge,
-                };
-                let all = [f.w1_a(), f.w1_b(), f.w2_a(), f.w2_b()];
-                (method, all.map(|m| m.data()).concat())
-            }
-            Factors::Lokr(f) => {
-                let (w1, w2_a, w2) = f.running_factors()?;
-                shape.w1_rows = w1.rows() as u32;
-                shape.w1_cols = w1.cols() as u32;
-                shape.w2_rows = w2_a.map_or(w2.rows(), |a| a.rows()) as u32;
-                shape.w2_cols = w2.cols() as u32;
-                shape.rank = w2_a.map_or(0, |a| a.cols()) as u32;
-                let method = GpuMethod {
-                    down: Kernel::LokrDown,
-                    up: Kernel::LokrUp,
-                    merge: Kernel::LokrMerge,
-                };
-                (method, [w1.data(), w2.data(), w2_a.map_or(&[], |a| a.data())].concat())
-            }
-        };
-        let buffer = self.filled("factors", bytemuck::cast_slice(&factors))?;
-        let code_len = delta.method().code_len();
-        Ok(GpuDelta { buffer, method, scale: delta.scale, code_len, shape })
+    fn write(&mut self, buffer: &mut Buffer, data: &[f32]) {
+        self.recorder.write(buffer, 0, bytemuck::cast_slice(data));
+    }
+
+    fn load(&mut self, deltas: &Deltas, adapter: usize, new: &[(usize, &Delta)]) -> Result<Deltas> {
+        let unpacked = |(first_row, delta): &(usize, &Delta)| unpacked(adapter, *first_row, delta);
+        let new = new.iter().map(unpacked).collect::<Result<Vec<_>>>()?;
+        deltas.packed(&mut self.recorder, None, &new)
+    }
+
+    fn unload(&mut self, deltas: &mut Deltas, adapter: usize) -> Result<()> {
+        if deltas.has(adapter) {
+            *deltas = deltas.packed(&mut self.recorder, Some(adapter), &[])?;
+        }
+        Ok(())
     }
 
     fn read(&mut self, buffer: &Buffer, first: usize, len: usize) -> Self::Reading {
@@ -173,7 +147,7 @@ impl Backend for Gpu {
 
     fn read_weight(&mut self, weight: &Weight) -> Self::Reading {
         let (inputs, stride) = (weight.inputs, 4 * weight.fours());
-        let merged = self.merge(weight, &[]);
+        let merged = self.widen(weight, None);
         let read = |w: Weight| -> Vec<_> {
             let read = |p: &Piece| self.recorder.read(&p.buffer, 0, p.rows.len() * stride);
             w.pieces.iter().map(read).collect()
@@ -189,41 +163,18 @@ impl Backend for Gpu {
         })
     }
 
-    fn merge(&mut self, weight: &Weight, deltas: &[Active<'_, Self>]) -> Result<Weight> {
-        let merged = Weight::zeros(&mut self.recorder, [weight.outputs, weight.inputs])?;
-        let fours = weight.fours();
-        for to in &merged.pieces {
-            for from in &weight.pieces {
-                let rows = overlap(&to.rows, &from.rows);
-                let params = params::Dequantise {
-                    len: (rows.len() * fours) as u32,
-                    from_at: ((rows.start - from.rows.start) * fours) as u32,
-                    to_at: ((rows.start - to.rows.start) * fours) as u32,
-                };
-                let variant = (Kernel::Dequantise, weight.dtype);
-                let buffers = [&from.buffer, &to.buffer];
-                self.recorder.run(variant, &params, &buffers, rows.len() * fours);
-            }
-            for active in deltas {
-                let first = active.first_row;
-                let changed = first..first + active.delta.shape.outputs as usize;
-                let rows = overlap(&to.rows, &changed);
-                let params = params::Delta {
-                    first_row: (rows.start - to.rows.start) as u32,
-                    ..active.params(rows.start - first..rows.end - first, 4 * fours)
-                };
-                let buffers = [&active.delta.buffer, &to.buffer];
-                let items = rows.len() * weight.inputs;
-                self.recorder.run(plain(active.delta.method.merge), &params, &buffers, items);
-            }
-        }
-        Ok(merged)
+    fn merge(&mut self, weight: &Weight, added: Added<'_, Self>) -> Result<Weight> {
+        self.widen(weight, Some(added))
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
-        Self::scratch(&mut self.recorder, &mut self.ids, "token ids", ids.len())?;
-        let Some((_, buffer)) = &self.ids else { return Ok(()) };
-        self.recorder.write(buffer, bytemuck::cast_slice(ids));
+        let have = self.ids.take().filter(|(len, _)| *len >= ids.len());
+        let ready = match have {
+            Some(ready) => ready,
+            None => (ids.len(), self.recorder.buffer("token ids", 4 * ids.len())?),
+        };
+        let (_, buffer) = self.ids.insert(ready);
+        self.recorder.write(buffer, 0, bytemuck::cast_slice(ids));
         for piece in &table.pieces {
             let params = params::Embed {
                 rows: ids.len() as u32,
@@ -232,7 +183,7 @@ impl Backend for Gpu {
                 first_id: piece.rows.start as u32,
                 piece: piece.rows.len() as u32,
             };
-            let buffers = [&piece.buffer, buffer, out];
+            let buffers = [&piece.buffer, &*buffer, out];
             let items = ids.len() * table.fours();
             self.recorder.run((Kernel::Embed, table.dtype), &params, &buffers, items);
         }
@@ -258,95 +209,110 @@ impl Backend for Gpu {
         self.recorder.run_workgroups(plain(Kernel::RmsNorm), &params, &[x, weight, out], rows);
     }
 
+    fn add_norm(
+        &mut self,
+        x: &mut Buffer,
+        y: &Buffer,
+        added: Option<Added<'_, Self>>,
+        first: usize,
+        rows: usize,
+        weight: &Buffer,
+        width: usize,
+        epsilon: f32,
+        out: &mut Buffer,
+    ) {
+        let ([headers, factors, strengths, codes], added) = self.bindings.of(added);
+        let params = params::AddNorm {
+            added,
+            first: first as u32,
+            rows: rows as u32,
+            width: width as u32,
+            epsilon,
+        };
+        let buffers = [headers, factors, strengths, codes, x, y, weight, out];
+        self.recorder.run_workgroups(plain(Kernel::AddNorm), &params, &buffers, rows);
+    }
+
     fn linears(
         &mut self,
         weight: &Weight,
-        deltas: &[Active<'_, Self>],
+        bias: Option<&Buffer>,
+        added: Option<Added<'_, Self>>,
         x: &Buffer,
         rows: usize,
         y: &mut Buffer,
     ) -> Result<()> {
+        let (_, [_, codes, ..]) = self.bindings.of(added);
+        let codes = rows.saturating_mul(codes as usize);
+        self.bindings.grow(&mut self.recorder, codes)?;
         for Piece { buffer, rows: outputs } in &weight.pieces {
+            // The codes are computed with the first piece.
+            let (added, codes) = if outputs.start == 0 { (added, codes) } else { (None, 0) };
+            let ([headers, factors, strengths, z], added) = self.bindings.of(added);
             let params = params::Linear {
+                added,
                 rows: rows as u32,
                 inputs: weight.inputs as u32,
                 outputs: outputs.len() as u32,
                 stride: weight.stride() as u32,
                 first: outputs.start as u32,
                 y_width: weight.outputs as u32,
+                bias: u32::from(bias.is_some()),
             };
             let (kernel, items) = match rows {
                 1 => (Kernel::LinearOne, outputs.len()),
                 _ => (Kernel::Linear, outputs.len().div_ceil(4) * rows.div_ceil(4)),
             };
-            self.recorder.run((kernel, weight.dtype), &params, &[buffer, x, y], items);
-        }
-        for active in deltas {
-            let delta = active.delta;
-            let tokens = active.tokens.clone();
-            let codes = tokens.len() * delta.code_len;
-            Self::scratch(&mut self.recorder, &mut self.codes, "codes", codes)?;
-            let Some((_, z)) = &self.codes else { return Ok(()) };
-            let items = tokens.len() * delta.shape.outputs as usize;
-            let params = active.params(tokens, weight.outputs);
-            let (down, up) = (plain(delta.method.down), plain(delta.method.up));
-            self.recorder.run(down, &params, &[&delta.buffer, x, z], codes);
-            self.recorder.run(up, &params, &[&delta.buffer, z, y], items);
+            let bias = bias.unwrap_or(self.bindings.none());
+            let buffers = [headers, factors, strengths, z, buffer, x, bias, y];
+            self.recorder.run((kernel, weight.dtype), &params, &buffers, items + codes);
         }
         Ok(())
     }
 
-    fn bias(
-        &mut self,
-        bias: &Buffer,
-        len: usize,
-        scale: f32,
-        first_row: usize,
-        tokens: Range<usize>,
-        y: &mut Buffer,
-        width: usize,
-    ) {
-        let params = params::Bias {
-            first_token: tokens.start as u32,
-            rows: tokens.len() as u32,
-            len: len as u32,
-            first_row: first_row as u32,
-            y_width: width as u32,
-            scale,
-        };
-        self.recorder.run(plain(Kernel::Bias), &params, &[bias, y], tokens.len() * len);
+    fn up(&mut self, added: Added<'_, Self>, rows: usize, width: usize, y: &mut Buffer) {
+        let ([headers, factors, strengths, codes], added) = self.bindings.of(Some(added));
+        let params = params::Up { added, rows: rows as u32, width: width as u32 };
+        let buffers = [headers, factors, strengths, codes, y];
+        self.recorder.run(plain(Kernel::Up), &params, &buffers, rows * width);
     }
 
     fn head_norm(
         &mut self,
         qkv: &mut Buffer,
+        added: Option<Added<'_, Self>>,
         heads: Heads,
         rows: usize,
         weight: &Buffer,
         epsilon: f32,
     ) {
+        let ([headers, factors, strengths, codes], added) = self.bindings.of(added);
         let params = params::HeadNorm {
+            added,
             rows: rows as u32,
             query: heads.query as u32,
             key_value: heads.key_value as u32,
             size: heads.size as u32,
             epsilon,
         };
-        let workgroups = rows * (heads.query + heads.key_value);
-        let variant = plain(Kernel::HeadNorm);
-        self.recorder.run_workgroups(variant, &params, &[qkv, weight], workgroups);
+        let workgroups = rows * (heads.query + 2 * heads.key_value);
+        let buffers = [headers, factors, strengths, codes, qkv, weight];
+        self.recorder.run_workgroups(plain(Kernel::HeadNorm), &params, &buffers, workgroups);
     }
 
     fn rope(
         &mut self,
         qkv: &mut Buffer,
+        added: Option<Added<'_, Self>>,
         heads: Heads,
         table: &Buffer,
         span: &Span,
         keys: &mut Buffer,
         values: &mut Buffer,
     ) {
+        let ([headers, factors, strengths, codes], added) = self.bindings.of(added);
         let params = params::Rope {
+            added,
             first: span.rows.start as u32,
             rows: span.rows.len() as u32,
             start: span.start as u32,
@@ -355,7 +321,8 @@ impl Backend for Gpu {
             size: heads.size as u32,
         };
         let items = span.rows.len() * heads.qkv() / 2;
-        self.recorder.run(plain(Kernel::Rope), &params, &[qkv, table, keys, values], items);
+        let buffers = [headers, factors, strengths, codes, qkv, table, keys, values];
+        self.recorder.run(plain(Kernel::Rope), &params, &buffers, items);
     }
 
     fn attention(
@@ -383,32 +350,22 @@ impl Backend for Gpu {
         self.recorder.run_workgroups(plain(Kernel::Attention), &params, &buffers, workgroups);
     }
 
-    fn silu_mul(&mut self, gate_up: &Buffer, rows: usize, width: usize, out: &mut Buffer) {
-        let params = params::SiluMul { rows: rows as u32, width: width as u32 };
-        self.recorder.run(plain(Kernel::SiluMul), &params, &[gate_up, out], rows * width);
-    }
-
-    fn add(&mut self, x: &mut Buffer, y: &Buffer, len: usize) {
-        let params = params::Add { len: len as u32 };
-        self.recorder.run(plain(Kernel::Add), &params, &[x, y], len);
+    fn silu_mul(
+        &mut self,
+        gate_up: &Buffer,
+        added: Option<Added<'_, Self>>,
+        rows: usize,
+        width: usize,
+        out: &mut Buffer,
+    ) {
+        let ([headers, factors, strengths, codes], added) = self.bindings.of(added);
+        let params = params::SiluMul { added, rows: rows as u32, width: width as u32 };
+        let buffers = [headers, factors, strengths, codes, gate_up, out];
+        self.recorder.run(plain(Kernel::SiluMul), &params, &buffers, rows * width);
     }
 
     fn argmax(&mut self, x: &Buffer, rows: usize, width: usize, out: &mut Buffer) {
         let params = params::Argmax { rows: rows as u32, width: width as u32 };
         self.recorder.run_workgroups(plain(Kernel::Argmax), &params, &[x, out], rows);
-    }
-}
-
-impl Active<'_, Gpu> {
-    /// The delta's uniform struct where it lands in rows of `y_width` numbers.
-    fn params(&self, tokens: Range<usize>, y_width: usize) -> params::Delta {
-        params::Delta {
-            rows: tokens.len() as u32,
-            first: tokens.start as u32,
-            first_row: self.first_row as u32,
-            y_width: y_width as u32,
-            scale: self.strength * self.delta.scale,
-            ..self.delta.shape
-        }
     }
 }

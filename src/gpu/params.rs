@@ -1,9 +1,9 @@
-//! The uniform structs of the shaders. Each mirrors the WGSL struct of the same name, field by
+//! The structs that the shaders read. Each mirrors the WGSL struct of the same name, field by
 //! field; a test compares the layouts.
 
 use bytemuck::{Pod, Zeroable};
 
-/// A uniform struct and the offsets of its fields, for the layout test.
+/// A struct and the offsets of its fields, for the layout test.
 pub trait Params: Pod {
     /// Name of the WGSL struct.
     const NAME: &'static str;
@@ -27,14 +27,14 @@ macro_rules! params {
             }
         )*
 
-        /// Name and fields of every uniform struct.
+        /// Name and fields of every struct.
         pub const ALL: &[(&str, &[(&str, usize)])] = &[$(($name::NAME, $name::FIELDS)),*];
     };
 }
 
 params! {
-    /// `x += y`.
-    Add { len: u32 }
+    /// Something added to the stream, and its root mean square norm.
+    AddNorm { added: [u32; 20], first: u32, rows: u32, width: u32, epsilon: f32 }
     /// Index of the largest number of a row.
     Argmax { rows: u32, width: u32 }
     /// Causal attention over the caches.
@@ -48,12 +48,9 @@ params! {
         size: u32,
         scale: f32,
     }
-    /// Something added to every token.
-    Bias { first_token: u32, rows: u32, len: u32, first_row: u32, y_width: u32, scale: f32 }
-    /// What the kernels of every method know of a delta.
+    /// A delta on a weight: an element of a storage buffer.
     Delta {
-        rows: u32,
-        first: u32,
+        method: u32,
         inputs: u32,
         outputs: u32,
         rank: u32,
@@ -62,21 +59,42 @@ params! {
         w2_rows: u32,
         w2_cols: u32,
         first_row: u32,
-        y_width: u32,
+        adapter: u32,
+        factors: u32,
+        bias: u32,
+        code_len: u32,
         scale: f32,
     }
-    /// The numbers of a weight as f32.
-    Dequantise { len: u32, from_at: u32, to_at: u32 }
     /// Rows of a table.
     Embed { rows: u32, width: u32, stride: u32, first_id: u32, piece: u32 }
     /// Root mean square norm of query and key heads.
-    HeadNorm { rows: u32, query: u32, key_value: u32, size: u32, epsilon: f32 }
+    HeadNorm { added: [u32; 20], rows: u32, query: u32, key_value: u32, size: u32, epsilon: f32 }
     /// Matrix product.
-    Linear { rows: u32, inputs: u32, outputs: u32, stride: u32, first: u32, y_width: u32 }
+    Linear {
+        added: [u32; 20],
+        rows: u32,
+        inputs: u32,
+        outputs: u32,
+        stride: u32,
+        first: u32,
+        y_width: u32,
+        bias: u32,
+    }
+    /// The numbers of a weight with its deltas as f32.
+    Merge {
+        added: [u32; 20],
+        len: u32,
+        row_len: u32,
+        from_at: u32,
+        to_at: u32,
+        first_row: u32,
+    }
     /// Root mean square norm.
     RmsNorm { first: u32, rows: u32, width: u32, epsilon: f32 }
     /// Rotary positions and the write into the caches.
-    Rope { first: u32, rows: u32, start: u32, query: u32, key_value: u32, size: u32 }
+    Rope { added: [u32; 20], first: u32, rows: u32, start: u32, query: u32, key_value: u32, size: u32 }
     /// `silu(gate) * up`.
-    SiluMul { rows: u32, width: u32 }
+    SiluMul { added: [u32; 20], rows: u32, width: u32 }
+    /// What deltas add to a product.
+    Up { added: [u32; 20], rows: u32, width: u32 }
 }

@@ -25,7 +25,7 @@ const WORKGROUP: usize = 64;
 /// Workgroups that one dimension of a dispatch holds.
 const WIDEST: usize = 65535;
 /// Storage bindings that one kernel has at most.
-const BINDINGS: usize = 4;
+const BINDINGS: usize = 8;
 
 /// What tells bind groups apart: the kernel and its buffers.
 type BindKey = (Variant, [u64; BINDINGS]);
@@ -45,6 +45,7 @@ pub(super) struct Recorder {
     dropped: Dropped,
     ledger: Ledger,
     next_id: u64,
+    dispatches: usize,
 }
 
 impl Recorder {
@@ -64,6 +65,7 @@ impl Recorder {
             dropped: Dropped::default(),
             ledger: Ledger::default(),
             next_id: 1,
+            dispatches: 0,
         }
     }
 
@@ -80,6 +82,15 @@ impl Recorder {
         let size = size.filter(|size| *size <= limit).ok_or_else(|| Error::Device {
             reason: format!("{what} takes {bytes} bytes, the device allows {limit} in a buffer"),
         })?;
+        Ok(self.create(what, size))
+    }
+
+    /// A buffer of so few bytes that every device has them.
+    pub fn small(&mut self, what: &str) -> Buffer {
+        self.create(what, 256)
+    }
+
+    fn create(&mut self, what: &str, size: u64) -> Buffer {
         let raw = self.device.shared.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(what),
             size,
@@ -90,7 +101,7 @@ impl Recorder {
         });
         self.next_id += 1;
         let (id, dropped) = (self.next_id, Rc::clone(&self.dropped));
-        Ok(Buffer { raw, id, dropped, _held: self.ledger.hold(size) })
+        Buffer { raw, id, dropped, _held: self.ledger.hold(size) }
     }
 
     pub fn device(&self) -> &Device {
@@ -107,10 +118,31 @@ impl Recorder {
         self.bind_groups.len()
     }
 
-    /// Writes to the start of a buffer, after everything that was recorded before.
-    pub fn write(&mut self, buffer: &Buffer, bytes: &[u8]) {
+    /// How many dispatches were ever recorded.
+    pub fn dispatches(&self) -> usize {
+        self.dispatches
+    }
+
+    /// Writes to a buffer from byte `at` on, after everything that was recorded before.
+    pub fn write(&mut self, buffer: &Buffer, at: usize, bytes: &[u8]) {
         self.submit(None);
-        self.device.shared.queue.write_buffer(&buffer.raw, 0, bytes);
+        self.device.shared.queue.write_buffer(&buffer.raw, at as u64, bytes);
+    }
+
+    /// Copies between two buffers: first byte in each, and how many bytes.
+    pub fn copy(
+        &mut self,
+        from: &Buffer,
+        to: &Buffer,
+        moves: impl Iterator<Item = (usize, usize, usize)>,
+    ) {
+        let shared = &self.device.shared;
+        let mut encoder = shared.device.create_command_encoder(&Default::default());
+        for (from_at, to_at, bytes) in moves {
+            let [from_at, to_at] = [from_at, to_at].map(|n| n as u64);
+            encoder.copy_buffer_to_buffer(&from.raw, from_at, &to.raw, to_at, bytes as u64);
+        }
+        shared.queue.submit([encoder.finish()]);
     }
 
     /// Records a kernel with one invocation for each of `items`.
@@ -145,6 +177,7 @@ impl Recorder {
         let width = workgroups.min(WIDEST);
         let height = workgroups.div_ceil(width);
         let groups = (width as u32, height as u32);
+        self.dispatches += 1;
         self.pending.push(Dispatch { pipeline, bind_group, groups });
     }
 

@@ -5,7 +5,7 @@ use super::Device;
 use crate::{
     Error, Result,
     adapter::{Delta, Factors, Loha},
-    backend::{Active, Backend, Heads, Span},
+    backend::{Added, Backend, Heads, Span},
     cpu::Cpu,
     tensor::{Data, Matrix, Tensor},
 };
@@ -50,7 +50,8 @@ async fn net<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
         matrix(2, WIDTH, 5)?,
     )?;
     let delta = Delta::new(Factors::Loha(factors), 2, 1.0, 0.5);
-    let delta = backend.delta(&delta)?;
+    let deltas = backend.load(&B::Deltas::default(), 0, &[(0, &delta)])?;
+    let strengths = backend.upload(&[0.7])?;
     let x = backend.upload(&noise(6, ROWS * WIDTH))?;
     let norm = backend.upload(&noise(7, WIDTH))?;
     let table = backend.upload(&noise(8, ROWS * heads.size))?;
@@ -60,10 +61,12 @@ async fn net<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
     let mut values = backend.zeros(ROWS * heads.size)?;
     let mut out = backend.zeros(ROWS * heads.query * heads.size)?;
     backend.rms_norm(&x, 0, ROWS, &norm, WIDTH, 1e-5, &mut normed);
-    let active = Active { delta: &delta, strength: 0.7, first_row: 0, tokens: 0..ROWS };
-    backend.linears(&weight, &[active], &normed, ROWS, &mut qkv)?;
+    let (deltas, strengths) = (&deltas, &strengths);
+    let added =
+        Some(Added { deltas, strengths, active: &[true], first: 0, width: 0, merged: false });
+    backend.linears(&weight, None, added, &normed, ROWS, &mut qkv)?;
     let span = Span { rows: 0..ROWS, start: 0 };
-    backend.rope(&mut qkv, heads, &table, &span, &mut keys, &mut values);
+    backend.rope(&mut qkv, added, heads, &table, &span, &mut keys, &mut values);
     backend.attention(&qkv, heads, &keys, &values, &span, None, &mut out);
     backend.read(&out, 0, ROWS * heads.query * heads.size).await
 }

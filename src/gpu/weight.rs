@@ -1,5 +1,5 @@
-//! A frozen matrix in GPU memory. A buffer holds only so many bytes where a kernel reads it (128 MiB
-//! on many devices), so a weight is split by rows over as many buffers as it takes.
+//! A frozen matrix in GPU memory. A kernel reads only so many bytes of a buffer (128 MiB on many
+//! devices), so a weight is split by rows over as many buffers as it takes.
 
 use std::ops::Range;
 
@@ -53,7 +53,7 @@ impl Weight {
         let what = format!("a weight [{outputs}, {inputs}] in {}", dtype.name());
         let pieces = pieces(recorder, &what, outputs, row)?;
         for Piece { buffer, rows } in &pieces {
-            recorder.write(buffer, &bytes[rows.start * row..rows.end * row]);
+            recorder.write(buffer, 0, &bytes[rows.start * row..rows.end * row]);
         }
         Ok(Self { pieces, dtype, outputs, inputs })
     }

@@ -15,7 +15,16 @@ export interface Classes {
 
 /** What a handle tells without asking: it comes with the handle, and anew when a call changed it. */
 export const told = {
-  Model: ['backend', 'config', 'parameters', 'modules', 'adapters', 'merged', 'tokenizer'],
+  Model: [
+    'backend',
+    'config',
+    'parameters',
+    'modules',
+    'adapters',
+    'merged',
+    'tokenizer',
+    'memory',
+  ],
   Adapter: ['format', 'metadata', 'whole', 'bytes', 'modules', 'warnings', 'parameters'],
   Base: [],
   Tokenizer: [],

@@ -2,10 +2,9 @@
 //!
 //! An error leaves everything as it was.
 
-use super::{
-    Model,
-    linear::{Slot, SlotBias},
-};
+use std::collections::BTreeMap;
+
+use super::{Model, linear::Mix};
 use crate::{
     Error, Result,
     adapter::{Adapter, Delta, Layer},
@@ -17,6 +16,8 @@ pub(super) struct Loaded {
     pub name: String,
     /// Never used twice.
     pub id: usize,
+    /// Its column of strengths: free again when it is deleted.
+    pub column: usize,
     /// 0 where it is not active.
     pub strength: f32,
 }
@@ -67,25 +68,22 @@ impl<B: Backend> Model<B> {
             let (matched, total) = (fits.len(), adapter.deltas.len());
             return Err(Error::BaseMismatch { matched, total, example });
         }
-        let id = self.loads;
-        let mut slots = Vec::new();
+        let mut of_linear: BTreeMap<usize, Vec<(usize, &Delta)>> = BTreeMap::new();
         for ((linear, part), delta) in fits {
             let first_row = self.linears[linear].parts[part].first_row;
-            let bias = match &delta.bias {
-                Some(bias) => {
-                    let buffer = self.backend.upload(bias)?;
-                    Some(SlotBias { buffer, len: bias.len(), scale: delta.scale })
-                }
-                None => None,
-            };
-            let delta = self.backend.delta(delta)?;
-            slots.push((linear, Slot { adapter: id, first_row, delta, bias, strength: 0.0 }));
+            of_linear.entry(linear).or_default().push((first_row, delta));
         }
-        for (linear, slot) in slots {
-            self.linears[linear].slots.push(slot);
+        let taken = |column: &usize| self.adapters.iter().any(|loaded| loaded.column == *column);
+        let column = (0..).find(|column| !taken(column)).unwrap_or_default();
+        let Self { linears, backend, .. } = self;
+        let packed = of_linear.iter().map(|(at, new)| linears[*at].with(backend, column, new));
+        for (deltas, (at, new)) in packed.collect::<Result<Vec<_>>>()?.into_iter().zip(&of_linear) {
+            let biased = new.iter().any(|(_, delta)| delta.bias.is_some());
+            linears[*at].take(deltas, column, biased);
         }
+        let id = self.loads;
         self.loads += 1;
-        self.adapters.push(Loaded { name: name.into(), id, strength: 0.0 });
+        self.adapters.push(Loaded { name: name.into(), id, column, strength: 0.0 });
         Ok(())
     }
 
@@ -134,10 +132,21 @@ impl<B: Backend> Model<B> {
         }
         for (loaded, strength) in self.adapters.iter_mut().zip(strengths) {
             loaded.strength = strength;
-            let slots = self.linears.iter_mut().flat_map(|linear| &mut linear.slots);
-            slots.filter(|slot| slot.adapter == loaded.id).for_each(|s| s.strength = strength);
         }
         Ok(())
+    }
+
+    /// A row of strengths: of a text's own adapters, or what is active in the model.
+    pub(super) fn strengths(&self, mix: Option<&[(usize, f32)]>) -> Vec<f32> {
+        let columns = self.adapters.iter().map(|loaded| loaded.column + 1).max().unwrap_or(0);
+        let mut row = vec![0.0; columns];
+        for loaded in &self.adapters {
+            let own = |mix: &[(usize, f32)]| {
+                mix.iter().find(|(id, _)| *id == loaded.id).map_or(0.0, |(_, strength)| *strength)
+            };
+            row[loaded.column] = mix.map_or(loaded.strength, own);
+        }
+        row
     }
 
     /// Places and strengths of adapters that are named, each once.
@@ -173,8 +182,12 @@ impl<B: Backend> Model<B> {
         if self.active_adapters().next().is_none() {
             return Err(Error::argument("adapters", "an active adapter to merge", "none active"));
         }
+        let row = self.strengths(None);
         let Self { linears, backend, .. } = self;
-        let merged: Result<Vec<_>> = linears.iter().map(|l| l.merge(backend)).collect();
+        let active: Vec<_> = row.iter().map(|strength| *strength != 0.0).collect();
+        let strengths = &backend.upload(&row)?;
+        let mix = Mix { strengths, active: &active, first: 0, width: 0 };
+        let merged: Result<Vec<_>> = linears.iter().map(|l| l.merge(backend, mix)).collect();
         for (linear, merged) in linears.iter_mut().zip(merged?) {
             linear.switch(merged);
         }
@@ -199,10 +212,11 @@ impl<B: Backend> Model<B> {
         if self.adapters[at].strength != 0.0 {
             self.check_unmerged("deleting one of them")?;
         }
-        let id = self.adapters.remove(at).id;
-        for linear in &mut self.linears {
-            linear.slots.retain(|slot| slot.adapter != id);
-        }
+        let Self { linears, backend, adapters, .. } = self;
+        let column = adapters[at].column;
+        // It is held until all of it is gone, so that what fails can be tried again.
+        linears.iter_mut().try_for_each(|linear| linear.unload(backend, column))?;
+        adapters.remove(at);
         Ok(())
     }
 

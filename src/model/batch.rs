@@ -1,8 +1,6 @@
 //! Several texts in one step: which rows belong to which text.
 
-use std::ops::Range;
-
-use super::{Session, linear::Mixed};
+use super::Session;
 use crate::backend::{Backend, Span};
 
 /// The tokens that one text of a step goes on with.
@@ -49,26 +47,4 @@ impl Batch {
             _ => self.spans.push((text, Span { rows, start })),
         }
     }
-
-    /// The adapters of each row.
-    pub fn mixed<'a, B: Backend>(&self, turns: &'a [Turn<'_, B>]) -> Vec<Mixed<'a>> {
-        mixed(turns, self.spans.iter().map(|(text, span)| (*text, span.rows.clone())))
-    }
-}
-
-/// Texts and rows, one behind the other, to rows and adapters; neighbours that have the same
-/// adapters become one.
-pub(super) fn mixed<'a, B: Backend>(
-    turns: &'a [Turn<'_, B>],
-    rows: impl Iterator<Item = (usize, Range<usize>)>,
-) -> Vec<Mixed<'a>> {
-    let mut all: Vec<Mixed<'a>> = Vec::new();
-    for (text, rows) in rows {
-        let mix = turns[text].session.mix.as_deref();
-        match all.last_mut() {
-            Some(last) if last.mix == mix => last.tokens.end = rows.end,
-            _ => all.push(Mixed { tokens: rows, mix }),
-        }
-    }
-    all
 }

@@ -1,10 +1,11 @@
 //! One product of the model: all projections that read the same input, and the deltas on them.
 
-use std::{ops::Range, rc::Rc};
+use std::rc::Rc;
 
 use crate::{
     Result,
-    backend::{Active, Backend},
+    adapter::Delta,
+    backend::{Added, Backend},
     tensor::Tensor,
 };
 
@@ -18,43 +19,34 @@ pub(super) struct Part {
     pub first_row: usize,
 }
 
-/// A delta of a loaded adapter on one projection.
-pub(super) struct Slot<B: Backend> {
-    /// Identity of the adapter.
-    pub adapter: usize,
-    pub first_row: usize,
-    pub delta: B::Delta,
-    /// Added to every output, times scale and strength.
-    pub bias: Option<SlotBias<B>>,
-    /// 0 where the adapter is not active.
-    pub strength: f32,
+/// The strengths that a step runs with; fields as in [`Added`].
+pub(super) struct Mix<'a, B: Backend> {
+    pub strengths: &'a B::Buffer,
+    pub active: &'a [bool],
+    pub first: usize,
+    pub width: usize,
 }
 
-/// `lora_B`'s bias, where it has one.
-pub(super) struct SlotBias<B: Backend> {
-    pub buffer: B::Buffer,
-    pub len: usize,
-    pub scale: f32,
-}
-
-impl<B: Backend> Slot<B> {
-    fn strength(&self, mix: Option<&[(usize, f32)]>) -> f32 {
-        let Some(mix) = mix else { return self.strength };
-        mix.iter().find(|(adapter, _)| *adapter == self.adapter).map_or(0.0, |(_, s)| *s)
+impl<B: Backend> Clone for Mix<'_, B> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// Rows of a step that run with the same adapters.
-pub(super) struct Mixed<'a> {
-    pub tokens: Range<usize>,
-    /// Identity and strength of each; `None`: what is active in the model.
-    pub mix: Option<&'a [(usize, f32)]>,
+impl<B: Backend> Copy for Mix<'_, B> {}
+
+/// What one adapter has on a product.
+struct Loaded {
+    /// Its column of strengths.
+    adapter: usize,
+    biased: bool,
 }
 
 /// Stacked projections `[sum of out, in]`, frozen, with the deltas of every loaded adapter.
 pub(super) struct Linear<B: Backend> {
     pub parts: Vec<Part>,
-    pub slots: Vec<Slot<B>>,
+    deltas: B::Deltas,
+    loaded: Vec<Loaded>,
     base: Rc<B::Weight>,
     /// `[sum of out]`.
     bias: Option<B::Buffer>,
@@ -76,68 +68,67 @@ impl<B: Backend> Linear<B> {
             part
         };
         let parts = parts.into_iter().map(part).collect();
-        Self { parts, slots: Vec::new(), base, bias, merged: None }
+        Self { parts, deltas: B::Deltas::default(), loaded: Vec::new(), base, bias, merged: None }
     }
 
-    /// `y = W x + b` with every active delta: `x` `[rows, in]`, `y` `[rows, out]`.
-    pub fn run(
-        &self,
+    /// `y = W x + b` with every active delta: `x` `[rows, in]`, `y` `[rows, out]`. What comes back
+    /// goes to the kernel that takes `y` next.
+    pub fn run<'a>(
+        &'a self,
         backend: &mut B,
         x: &B::Buffer,
         rows: usize,
-        mixes: &[Mixed<'_>],
+        mix: Option<Mix<'a, B>>,
         y: &mut B::Buffer,
-    ) -> Result<()> {
-        match &self.merged {
-            Some(merged) => backend.linears(merged, &[], x, rows, y)?,
-            None => backend.linears(&self.base, &self.active(mixes), x, rows, y)?,
-        }
-        let width = self.parts.iter().map(|part| part.shape[0]).sum();
-        if let Some(bias) = &self.bias {
-            backend.bias(bias, width, 1.0, 0, 0..rows, y, width);
-        }
-        // Beside merged weights too: there the strengths are those that were merged.
-        for (slot, strength, tokens) in self.running(mixes) {
-            if let Some(SlotBias { buffer, len, scale }) = &slot.bias {
-                let scale = strength * scale;
-                backend.bias(buffer, *len, scale, slot.first_row, tokens.clone(), y, width);
-            }
-        }
+    ) -> Result<Option<Added<'a, B>>> {
+        let merged = self.merged.is_some();
+        let runs = |mix: &Mix<'a, B>| {
+            let of = |loaded: &Loaded| mix.active[loaded.adapter] && (!merged || loaded.biased);
+            self.loaded.iter().any(of)
+        };
+        let added = mix.filter(runs).map(|mix| Added { merged, ..self.added(mix) });
+        let weight = self.merged.as_ref().unwrap_or(&self.base);
+        backend.linears(weight, self.bias.as_ref(), added, x, rows, y)?;
+        Ok(added)
+    }
+
+    fn added<'a>(&'a self, Mix { strengths, active, first, width }: Mix<'a, B>) -> Added<'a, B> {
+        Added { deltas: &self.deltas, strengths, active, first, width, merged: false }
+    }
+
+    /// The deltas, with those of one more adapter.
+    pub fn with(
+        &self,
+        backend: &mut B,
+        adapter: usize,
+        new: &[(usize, &Delta)],
+    ) -> Result<B::Deltas> {
+        backend.load(&self.deltas, adapter, new)
+    }
+
+    /// Takes what [`Linear::with`] gave.
+    pub fn take(&mut self, deltas: B::Deltas, adapter: usize, biased: bool) {
+        self.deltas = deltas;
+        self.loaded.push(Loaded { adapter, biased });
+    }
+
+    /// Lets go of the deltas of an adapter.
+    pub fn unload(&mut self, backend: &mut B, adapter: usize) -> Result<()> {
+        backend.unload(&mut self.deltas, adapter)?;
+        self.loaded.retain(|loaded| loaded.adapter != adapter);
         Ok(())
     }
 
-    /// The merged weight of the active deltas; `None` where there are none.
-    pub fn merge(&self, backend: &mut B) -> Result<Option<B::Weight>> {
-        let active = self.active(&[Mixed { tokens: 0..0, mix: None }]);
-        if active.is_empty() {
+    /// The merged weight; `None` where no active one changes it.
+    pub fn merge(&self, backend: &mut B, mix: Mix<'_, B>) -> Result<Option<B::Weight>> {
+        if !self.loaded.iter().any(|loaded| mix.active[loaded.adapter]) {
             return Ok(None);
         }
-        backend.merge(&self.base, &active).map(Some)
+        backend.merge(&self.base, self.added(mix)).map(Some)
     }
 
     /// Runs on `merged` from now on, on the base where it is `None`.
     pub fn switch(&mut self, merged: Option<B::Weight>) {
         self.merged = merged;
-    }
-
-    /// Each delta with its strength, on the rows where that is not 0.
-    fn running<'a>(
-        &'a self,
-        mixes: &'a [Mixed<'a>],
-    ) -> impl Iterator<Item = (&'a Slot<B>, f32, &'a Range<usize>)> {
-        let on = |slot: &'a Slot<B>| {
-            mixes.iter().map(move |mixed| (slot, slot.strength(mixed.mix), &mixed.tokens))
-        };
-        self.slots.iter().flat_map(on).filter(|(_, strength, _)| *strength != 0.0)
-    }
-
-    fn active<'a>(&'a self, mixes: &'a [Mixed<'a>]) -> Vec<Active<'a, B>> {
-        let active = |(slot, strength, tokens): (&'a Slot<B>, f32, &'a Range<usize>)| Active {
-            delta: &slot.delta,
-            strength,
-            first_row: slot.first_row,
-            tokens: tokens.clone(),
-        };
-        self.running(mixes).map(active).collect()
     }
 }

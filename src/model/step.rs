@@ -1,9 +1,6 @@
 //! One step: tokens of one or more texts through the model.
 
-use super::{
-    DOWN, GATE_UP, Model, OUT, PER_LAYER, QKV, Turn,
-    batch::{Batch, mixed},
-};
+use super::{DOWN, GATE_UP, Model, OUT, PER_LAYER, QKV, Turn, batch::Batch, linear::Mix};
 use crate::{
     Error, Result,
     backend::{Backend, Heads},
@@ -15,8 +12,10 @@ pub(super) struct Workspace<B: Backend> {
     rows: usize,
     /// `[rows, hidden]`: the residual stream.
     x: B::Buffer,
-    /// `[rows, hidden]`: normed, and what a product adds to the stream.
+    /// `[rows, hidden]`: the stream, normed.
     normed: B::Buffer,
+    /// `[rows, hidden]`: what a product adds to the stream.
+    product: B::Buffer,
     /// `[rows, (query + 2 key_value) * head_dim]`.
     qkv: B::Buffer,
     /// `[rows, query * head_dim]`.
@@ -30,6 +29,15 @@ pub(super) struct Workspace<B: Backend> {
     logit_rows: usize,
     /// `[logit_rows]`: the most likely token of each.
     pub best: B::Buffer,
+    strengths: Option<Strengths<B>>,
+}
+
+/// The strengths of a step: all that a change of adapters writes.
+struct Strengths<B: Backend> {
+    buffer: B::Buffer,
+    capacity: usize,
+    /// What is in the buffer.
+    written: Vec<f32>,
 }
 
 /// Which rows of a step become logits.
@@ -52,6 +60,9 @@ impl<B: Backend> Model<B> {
         let batch = Batch::new(turns);
         let rows = batch.ids.len();
         let logit_rows = if wanted == Wanted::Every { rows } else { turns.len() };
+        let (table, columns) = self.table(&batch, turns);
+        // One row serves all tokens, or each has its own.
+        let width = if table.len() == columns { 0 } else { columns };
         let Self { backend, config, heads, linears, norms, head_norms, rope, work, .. } = self;
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let have = work.as_ref().map_or((0, 0), |work| (work.rows, work.logit_rows));
@@ -60,44 +71,78 @@ impl<B: Backend> Model<B> {
             Some(ready) => work.insert(ready),
             None => work.insert(Workspace::new(backend, config, *heads, need)?),
         };
-        let epsilon = config.rms_norm_eps;
-        backend.embed(&self.embedding, &batch.ids, &mut work.x)?;
-        for layer in 0..config.num_hidden_layers {
+        let on = |adapter| table.iter().skip(adapter).step_by(columns).any(|s| *s != 0.0);
+        let active: Vec<_> = (0..columns).map(on).collect();
+        let any = active.contains(&true);
+        if any {
+            work.write(backend, &table)?;
+        }
+        let Workspace {
+            x,
+            normed,
+            product,
+            qkv,
+            attended,
+            gate_up,
+            activated,
+            logits,
+            strengths,
+            ..
+        } = &mut *work;
+        let strengths = strengths.as_ref().filter(|_| any);
+        let mix = strengths.map(|s| Mix { strengths: &s.buffer, active: &active, first: 0, width });
+        let (epsilon, layers) = (config.rms_norm_eps, config.num_hidden_layers);
+        let first = rows - logit_rows;
+        // Behind the last layer only rows that become logits go on.
+        let range = |norm| if norm == 2 * layers { (first, logit_rows) } else { (0, rows) };
+        backend.embed(&self.embedding, &batch.ids, x)?;
+        let (from, count) = range(0);
+        backend.rms_norm(x, from, count, &norms[0], hidden, epsilon, normed);
+        for layer in 0..layers {
             let products = &linears[layer * PER_LAYER..][..PER_LAYER];
-            let [before, between] = [&norms[2 * layer], &norms[2 * layer + 1]];
-            backend.rms_norm(&work.x, 0, rows, before, hidden, epsilon, &mut work.normed);
-            let mixes = batch.mixed(turns);
-            products[QKV].run(backend, &work.normed, rows, &mixes, &mut work.qkv)?;
+            // A product's deltas are added by the kernel that reads it.
+            let mut added = products[QKV].run(backend, normed, rows, mix, qkv)?;
             if let Some(weight) = head_norms.get(layer) {
-                backend.head_norm(&mut work.qkv, *heads, rows, weight, epsilon);
+                backend.head_norm(qkv, added.take(), *heads, rows, weight, epsilon);
             }
             for (text, span) in &batch.spans {
                 let (keys, values) = &mut turns[*text].session.caches[layer];
-                backend.rope(&mut work.qkv, *heads, rope, span, keys, values);
-                let (qkv, out) = (&work.qkv, &mut work.attended);
-                backend.attention(qkv, *heads, keys, values, span, config.windows[layer], out);
+                backend.rope(qkv, added, *heads, rope, span, keys, values);
+                let window = config.windows[layer];
+                backend.attention(qkv, *heads, keys, values, span, window, attended);
             }
-            let mixes = batch.mixed(turns);
-            products[OUT].run(backend, &work.attended, rows, &mixes, &mut work.normed)?;
-            backend.add(&mut work.x, &work.normed, rows * hidden);
-            backend.rms_norm(&work.x, 0, rows, between, hidden, epsilon, &mut work.normed);
-            products[GATE_UP].run(backend, &work.normed, rows, &mixes, &mut work.gate_up)?;
-            backend.silu_mul(&work.gate_up, rows, wide, &mut work.activated);
-            products[DOWN].run(backend, &work.activated, rows, &mixes, &mut work.normed)?;
-            backend.add(&mut work.x, &work.normed, rows * hidden);
+            let added = products[OUT].run(backend, attended, rows, mix, product)?;
+            let norm = &norms[2 * layer + 1];
+            backend.add_norm(x, product, added, 0, rows, norm, hidden, epsilon, normed);
+            let added = products[GATE_UP].run(backend, normed, rows, mix, gate_up)?;
+            backend.silu_mul(gate_up, added, rows, wide, activated);
+            let added = products[DOWN].run(backend, activated, rows, mix, product)?;
+            let (from, count) = range(2 * layer + 2);
+            let norm = &norms[2 * layer + 2];
+            backend.add_norm(x, product, added, from, count, norm, hidden, epsilon, normed);
         }
-        let (first, last) = (rows - logit_rows, &norms[2 * config.num_hidden_layers]);
-        backend.rms_norm(&work.x, first, logit_rows, last, hidden, epsilon, &mut work.normed);
-        let mixes = match wanted {
-            Wanted::Every => batch.mixed(turns),
-            Wanted::Last => mixed(turns, (0..turns.len()).map(|text| (text, text..text + 1))),
-        };
-        let head = &linears[config.num_hidden_layers * PER_LAYER];
-        head.run(backend, &work.normed, logit_rows, &mixes, &mut work.logits)?;
+        let head = &linears[layers * PER_LAYER];
+        let mix = mix.map(|mix| Mix { first, ..mix });
+        let added = head.run(backend, normed, logit_rows, mix, logits)?;
+        if let Some(added) = added {
+            backend.up(added, logit_rows, config.vocab_size, logits);
+        }
         for turn in turns {
             turn.session.position += turn.ids.len();
         }
         Ok((backend, work))
+    }
+
+    /// Strengths of the rows of a step, one row where they are all alike; and the width of a row.
+    fn table(&self, batch: &Batch, turns: &[Turn<'_, B>]) -> (Vec<f32>, usize) {
+        let of = |turn: &Turn<'_, B>| self.strengths(turn.session.mix.as_deref());
+        let texts: Vec<_> = turns.iter().map(of).collect();
+        if texts.iter().all(|row| row == &texts[0]) {
+            return (texts[0].clone(), texts[0].len());
+        }
+        let rows =
+            batch.spans.iter().flat_map(|(text, span)| span.rows.clone().map(|_| &texts[*text]));
+        (rows.flatten().copied().collect(), texts[0].len())
     }
 
     fn check_turns(&self, turns: &[Turn<'_, B>]) -> Result<()> {
@@ -142,10 +187,29 @@ impl<B: Backend> Workspace<B> {
             rows,
             x: backend.zeros(rows * config.hidden_size)?,
             normed: backend.zeros(rows * config.hidden_size)?,
+            product: backend.zeros(rows * config.hidden_size)?,
             qkv: backend.zeros(rows * heads.qkv())?,
             attended: backend.zeros(rows * heads.query * heads.size)?,
             gate_up: backend.zeros(2 * rows * config.intermediate_size)?,
             activated: backend.zeros(rows * config.intermediate_size)?,
+            strengths: None,
         })
+    }
+
+    /// Writes the strengths of a step where they are others than those of the step before.
+    fn write(&mut self, backend: &mut B, table: &[f32]) -> Result<()> {
+        if self.strengths.as_ref().is_none_or(|ready| ready.capacity < table.len()) {
+            let buffer = backend.zeros(table.len())?;
+            let capacity = table.len();
+            self.strengths = Some(Strengths { buffer, capacity, written: Vec::new() });
+        }
+        match &mut self.strengths {
+            Some(ready) if ready.written != table => {
+                backend.write(&mut ready.buffer, table);
+                ready.written = table.to_vec();
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }

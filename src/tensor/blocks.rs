@@ -4,16 +4,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{
-    half16::f16_to_f32,
-    vector::{F4, nibbles, signed_bytes},
-};
+use super::half16::f16_to_f32;
 
 /// Numbers in a block.
 pub const BLOCK: usize = 32;
-
-/// The integers of a block: its first and its last 16.
-type Quants = [[F4; 4]; 2];
 
 /// A block of numbers `q d + m`.
 pub trait Block: Pod {
@@ -25,8 +19,14 @@ pub trait Block: Pod {
     fn write(&self, out: &mut Vec<u8>);
     /// Bits of the f16 numbers `d` and `m`.
     fn scales(&self) -> [u16; 2];
+    /// The integers `q`.
+    fn quants(&self) -> [i8; BLOCK];
+
     /// The numbers: exact but for one rounding to f32 of each sum `q d + m`.
-    fn numbers(&self) -> [f32; BLOCK];
+    fn numbers(&self) -> [f32; BLOCK] {
+        let [d, m] = self.scales().map(f16_to_f32);
+        self.quants().map(|q| f32::from(q) * d + m)
+    }
 }
 
 /// 32 signed bytes and a scale; no minimum.
@@ -47,21 +47,6 @@ pub struct Q4_1 {
     d: u16,
     m: u16,
     q: [u8; BLOCK / 2],
-}
-
-impl Q8_0 {
-    /// The signed bytes.
-    pub(crate) fn quants(&self) -> Quants {
-        let halves: [[i8; BLOCK / 2]; 2] = bytemuck::cast(self.q);
-        halves.map(signed_bytes)
-    }
-}
-
-impl Q4_1 {
-    /// The half bytes.
-    pub(crate) fn quants(&self) -> Quants {
-        nibbles(self.q)
-    }
 }
 
 fn half_at(bytes: &[u8], at: usize) -> u16 {
@@ -86,8 +71,8 @@ impl Block for Q8_0 {
         [self.d, self.m]
     }
 
-    fn numbers(&self) -> [f32; BLOCK] {
-        scaled(self.quants(), self.scales())
+    fn quants(&self) -> [i8; BLOCK] {
+        self.q
     }
 }
 
@@ -110,15 +95,9 @@ impl Block for Q4_1 {
         [self.d, self.m]
     }
 
-    fn numbers(&self) -> [f32; BLOCK] {
-        scaled(self.quants(), self.scales())
+    fn quants(&self) -> [i8; BLOCK] {
+        bytemuck::cast([self.q.map(|pair| pair & 15), self.q.map(|pair| pair >> 4)])
     }
-}
-
-/// `q d + m` of each integer.
-fn scaled(quants: Quants, scales: [u16; 2]) -> [f32; BLOCK] {
-    let [d, m] = scales.map(|half| F4::splat(f16_to_f32(half)));
-    bytemuck::cast(quants.map(|half| half.map(|q| m.add_product(q, d).to_array())))
 }
 
 /// Blocks from the bytes of a file; what does not fill a whole block at the end is left out.

@@ -12,7 +12,7 @@ pub use data::{DType, Data};
 pub use half16::{bf16_to_f32, f16_to_f32, finite_f16_to_f32, widen_bf16, widen_f16};
 pub use matrix::Matrix;
 pub use stack::stack;
-pub(crate) use vector::{F4, LANES};
+pub(crate) use vector::{F4, I4, I8, LANES};
 
 use crate::{Error, Result};
 

@@ -1,9 +1,9 @@
-//! Four f32 at a time. In wasm each call is one SIMD128 instruction: left to itself, the compiler
-//! finds these vectors in plain loops over f32, but not where bytes are widened or where several
-//! sums run side by side. Elsewhere four numbers stand side by side, and it may find them.
+//! A few numbers at a time. In wasm each call is one SIMD128 instruction or a few: left to itself,
+//! the compiler finds these vectors in plain loops over f32, but not where bytes are widened or
+//! where several sums run side by side. Elsewhere the numbers stand side by side, and it may find
+//! them.
 
-pub(crate) use lanes::F4;
-pub(super) use lanes::{nibbles, signed_bytes};
+pub(crate) use lanes::{F4, I4, I8};
 
 /// Four f32.
 pub(crate) const LANES: usize = 4;
@@ -19,55 +19,115 @@ impl F4 {
 #[cfg(target_arch = "wasm32")]
 mod lanes {
     use core::arch::wasm32::{
-        f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_extend_high_i8x16,
-        i16x8_extend_high_u8x16, i16x8_extend_low_i8x16, i16x8_extend_low_u8x16,
-        i32x4_extend_high_i16x8, i32x4_extend_low_i16x8, u8x16_shr, u8x16_splat, v128, v128_and,
+        f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_shl, i16x8_shr, i32x4_add,
+        i32x4_dot_i16x8, i32x4_extend_high_i16x8, i32x4_extend_low_i16x8, i32x4_shl, i32x4_shr,
+        i32x4_splat, u16x8_shr, u16x8_splat, u32x4_splat, v128, v128_and,
     };
 
     /// Four f32.
     #[derive(Clone, Copy)]
     pub struct F4(v128);
 
+    /// Four i32.
+    #[derive(Clone, Copy)]
+    pub struct I4(v128);
+
+    /// Eight i16.
+    #[derive(Clone, Copy)]
+    pub struct I8(v128);
+
     impl F4 {
+        #[inline(always)]
         pub fn splat(v: f32) -> Self {
             Self(f32x4_splat(v))
         }
 
+        #[inline(always)]
         pub fn from_array(v: [f32; 4]) -> Self {
             Self(bytemuck::cast(v))
         }
 
+        #[inline(always)]
         pub fn to_array(self) -> [f32; 4] {
             bytemuck::cast(self.0)
         }
 
+        /// The finite f16 numbers in the low and in the high halves of the words, as
+        /// [`finite_f16_to_f32`](super::super::finite_f16_to_f32) has them.
+        #[inline(always)]
+        pub fn halves(words: [u32; 4]) -> [Self; 2] {
+            let words = bytemuck::cast(words);
+            // The shift repeats the sign in the bits that the smaller exponent leaves free.
+            [i32x4_shl(words, 16), words].map(|high| {
+                let bits = v128_and(i32x4_shr(high, 3), u32x4_splat(0x8fff_e000));
+                Self(f32x4_mul(bits, f32x4_splat(f32::from_bits((112 + 127) << 23))))
+            })
+        }
+
+        /// `self + b`.
+        #[inline(always)]
+        pub fn plus(self, b: Self) -> Self {
+            Self(f32x4_add(self.0, b.0))
+        }
+
+        /// `self b`.
+        #[inline(always)]
+        pub fn times(self, b: Self) -> Self {
+            Self(f32x4_mul(self.0, b.0))
+        }
+
         /// `self + a b`.
+        #[inline(always)]
         pub fn add_product(self, a: Self, b: Self) -> Self {
             Self(f32x4_add(self.0, f32x4_mul(a.0, b.0)))
         }
     }
 
-    /// Sixteen signed bytes.
-    pub fn signed_bytes(bytes: [i8; 16]) -> [F4; 4] {
-        let bytes = bytemuck::cast(bytes);
-        widen(i16x8_extend_low_i8x16(bytes), i16x8_extend_high_i8x16(bytes))
+    impl I4 {
+        #[inline(always)]
+        pub fn zero() -> Self {
+            Self(i32x4_splat(0))
+        }
+
+        /// `self[i] + a[2 i] b[2 i] + a[2 i + 1] b[2 i + 1]`.
+        #[inline(always)]
+        pub fn add_products(self, a: I8, b: I8) -> Self {
+            Self(i32x4_add(self.0, i32x4_dot_i16x8(a.0, b.0)))
+        }
+
+        #[inline(always)]
+        pub fn to_f4(self) -> F4 {
+            F4(f32x4_convert_i32x4(self.0))
+        }
     }
 
-    /// The low and the high halves of sixteen bytes.
-    pub fn nibbles(bytes: [u8; 16]) -> [[F4; 4]; 2] {
-        let bytes = bytemuck::cast(bytes);
-        [v128_and(bytes, u8x16_splat(15)), u8x16_shr(bytes, 4)]
-            .map(|q| widen(i16x8_extend_low_u8x16(q), i16x8_extend_high_u8x16(q)))
-    }
+    impl I8 {
+        #[inline(always)]
+        pub fn from_array(v: [i16; 8]) -> Self {
+            Self(bytemuck::cast(v))
+        }
 
-    fn widen(low: v128, high: v128) -> [F4; 4] {
-        [
-            i32x4_extend_low_i16x8(low),
-            i32x4_extend_high_i16x8(low),
-            i32x4_extend_low_i16x8(high),
-            i32x4_extend_high_i16x8(high),
-        ]
-        .map(|q| F4(f32x4_convert_i32x4(q)))
+        /// The four half bytes of each word, the lowest first.
+        #[inline(always)]
+        pub fn nibbles(words: [u16; 8]) -> [Self; 4] {
+            let words: v128 = bytemuck::cast(words);
+            let low = |words| Self(v128_and(words, u16x8_splat(15)));
+            let shifted = [u16x8_shr(words, 4), u16x8_shr(words, 8)].map(low);
+            [low(words), shifted[0], shifted[1], Self(u16x8_shr(words, 12))]
+        }
+
+        /// The two signed bytes of each word, the lower first.
+        #[inline(always)]
+        pub fn bytes(words: [u16; 8]) -> [Self; 2] {
+            let words = bytemuck::cast(words);
+            [i16x8_shl(words, 8), words].map(|high| Self(i16x8_shr(high, 8)))
+        }
+
+        #[inline(always)]
+        pub fn to_f4(self) -> [F4; 2] {
+            [i32x4_extend_low_i16x8(self.0), i32x4_extend_high_i16x8(self.0)]
+                .map(|v| F4(f32x4_convert_i32x4(v)))
+        }
     }
 }
 
@@ -75,9 +135,19 @@ mod lanes {
 mod lanes {
     use std::array::from_fn;
 
+    use super::super::finite_f16_to_f32;
+
     /// Four f32.
     #[derive(Clone, Copy)]
     pub struct F4([f32; 4]);
+
+    /// Four i32.
+    #[derive(Clone, Copy)]
+    pub struct I4([i32; 4]);
+
+    /// Eight i16.
+    #[derive(Clone, Copy)]
+    pub struct I8([i16; 8]);
 
     impl F4 {
         pub fn splat(v: f32) -> Self {
@@ -92,20 +162,60 @@ mod lanes {
             self.0
         }
 
+        /// The finite f16 numbers in the low and in the high halves of the words.
+        pub fn halves(words: [u32; 4]) -> [Self; 2] {
+            [0, 16].map(|shift| Self(words.map(|word| finite_f16_to_f32((word >> shift) as u16))))
+        }
+
+        /// `self + b`.
+        pub fn plus(self, b: Self) -> Self {
+            Self(from_fn(|k| self.0[k] + b.0[k]))
+        }
+
+        /// `self b`.
+        pub fn times(self, b: Self) -> Self {
+            Self(from_fn(|k| self.0[k] * b.0[k]))
+        }
+
         /// `self + a b`.
         pub fn add_product(self, a: Self, b: Self) -> Self {
             Self(from_fn(|k| self.0[k] + a.0[k] * b.0[k]))
         }
     }
 
-    /// Sixteen signed bytes.
-    pub fn signed_bytes(bytes: [i8; 16]) -> [F4; 4] {
-        from_fn(|j| F4(from_fn(|k| f32::from(bytes[4 * j + k]))))
+    impl I4 {
+        pub fn zero() -> Self {
+            Self([0; 4])
+        }
+
+        /// `self[i] + a[2 i] b[2 i] + a[2 i + 1] b[2 i + 1]`.
+        pub fn add_products(self, a: I8, b: I8) -> Self {
+            let product = |k: usize| i32::from(a.0[k]) * i32::from(b.0[k]);
+            Self(from_fn(|i| self.0[i] + (product(2 * i) + product(2 * i + 1))))
+        }
+
+        pub fn to_f4(self) -> F4 {
+            F4(self.0.map(|v| v as f32))
+        }
     }
 
-    /// The low and the high halves of sixteen bytes.
-    pub fn nibbles(bytes: [u8; 16]) -> [[F4; 4]; 2] {
-        let widen = |half: [u8; 16]| from_fn(|j| F4(from_fn(|k| f32::from(half[4 * j + k]))));
-        [widen(bytes.map(|b| b & 15)), widen(bytes.map(|b| b >> 4))]
+    impl I8 {
+        pub fn from_array(v: [i16; 8]) -> Self {
+            Self(v)
+        }
+
+        /// The four half bytes of each word, the lowest first.
+        pub fn nibbles(words: [u16; 8]) -> [Self; 4] {
+            [0, 4, 8, 12].map(|shift| Self(words.map(|word| (word >> shift & 15) as i16)))
+        }
+
+        /// The two signed bytes of each word, the lower first.
+        pub fn bytes(words: [u16; 8]) -> [Self; 2] {
+            [8, 0].map(|shift| Self(words.map(|word| (word << shift) as i16 >> 8)))
+        }
+
+        pub fn to_f4(self) -> [F4; 2] {
+            [0, 4].map(|first| F4(from_fn(|k| f32::from(self.0[first + k]))))
+        }
     }
 }

@@ -34,16 +34,18 @@ fn every_file_is_in_the_table_and_has_a_twin() {
     let shaders = files("shaders", ".wgsl");
     let table: BTreeSet<String> = Kernel::ALL.iter().map(|k| k.spec().name.to_owned()).collect();
     assert_eq!(shaders, table, "files in shaders/ and lines of the kernel table");
+    // What a method does is a snippet that kernels share.
+    let of_method = |name: &String| ["lora", "loha", "lokr"].iter().any(|m| name.starts_with(m));
+    let snippets = files("shaders/common", ".wgsl");
+    let snippets: Vec<_> = snippets.into_iter().filter(of_method).collect();
+    assert_eq!(snippets.len(), 9, "three verbs of three methods: {snippets:?}");
     let twins = files("src/cpu", ".rs");
-    for shader in &shaders {
-        assert!(twins.contains(shader), "shaders/{shader}.wgsl has no twin src/cpu/{shader}.rs");
-    }
-    // And each has a trial, which the macro lists by name.
     let macro_text = fs::read_to_string(root().join("tests/trials/mod.rs")).unwrap();
     let (_, list) = macro_text.split_once("kernels: ").unwrap();
     let (list, _) = list.split_once(';').unwrap();
     let trials: BTreeSet<_> = list.split(',').map(|name| name.trim().to_owned()).collect();
-    for shader in &shaders {
+    for shader in shaders.iter().chain(&snippets) {
+        assert!(twins.contains(shader), "shaders/{shader}.wgsl has no twin src/cpu/{shader}.rs");
         // Down and up are tried together: only their sum has a meaning outside the method.
         let trial = match shader.strip_suffix("_down").or(shader.strip_suffix("_up")) {
             Some(method) => format!("{method}_down_up"),
@@ -84,21 +86,20 @@ fn every_variant_is_valid() {
 }
 
 #[test]
-fn uniform_structs_have_the_shaders_layout() {
+fn structs_have_the_shaders_layout() {
     let mut seen = BTreeSet::new();
     for (what, _, module) in modules() {
-        let uniform =
-            module.global_variables.iter().find(|(_, v)| v.space == AddressSpace::Uniform);
-        let kind = &module.types[uniform.unwrap().1.ty];
-        let name = kind.name.clone().unwrap();
-        let TypeInner::Struct { members, .. } = &kind.inner else { panic!("{what}: a struct") };
-        let shader: Vec<_> = members
-            .iter()
-            .map(|member| (member.name.as_deref().unwrap(), member.offset as usize))
-            .collect();
-        let (_, rust) = params::ALL.iter().find(|(rust, _)| *rust == name).expect(&what);
-        assert_eq!(shader, rust.to_vec(), "{what}: struct {name}");
-        seen.insert(name);
+        for (_, kind) in module.types.iter() {
+            let TypeInner::Struct { members, .. } = &kind.inner else { continue };
+            let name = kind.name.clone().unwrap();
+            let shader: Vec<_> = members
+                .iter()
+                .map(|member| (member.name.as_deref().unwrap(), member.offset as usize))
+                .collect();
+            let (_, rust) = params::ALL.iter().find(|(rust, _)| *rust == name).expect(&what);
+            assert_eq!(shader, rust.to_vec(), "{what}: struct {name}");
+            seen.insert(name);
+        }
     }
     let all: BTreeSet<_> = params::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(seen, all, "structs that no shader uses");

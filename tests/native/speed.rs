@@ -25,7 +25,7 @@ fn products<B: Backend>(backend: &mut B) {
                 let mut once = || {
                     let start = Instant::now();
                     for _ in 0..calls {
-                        backend.linears(&weight, &[], &x, rows, &mut y).unwrap();
+                        backend.linears(&weight, None, None, &x, rows, &mut y).unwrap();
                     }
                     pollster::block_on(backend.read(&y, 0, 1)).unwrap();
                     start.elapsed().as_secs_f64() / calls as f64

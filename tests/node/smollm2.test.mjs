@@ -5,6 +5,7 @@ import { before, test } from 'node:test'
 import { init, Model } from '../../dist/node.js'
 import {
   activate,
+  adapterFolder,
   expected,
   greedy,
   greedyTogether,
@@ -25,7 +26,7 @@ before(async () => {
   await init({ device: 'cpu' })
   goldens = await readGoldens(async (name) => readFileSync(fixture(name)))
   model = await Model.fromPretrained(path, { context: 512 })
-  for (const name of names.slice(1)) await model.loadAdapter(fixture(`${name}/`), { name })
+  for (const name of names.slice(1)) await model.loadAdapter(adapterFolder(name), { name })
 })
 
 for (const name of names) {
@@ -75,7 +76,7 @@ test('a swap takes less than 5 ms, and 1000 of them no memory', { skip }, async 
 
 test('100 rounds of loading and deleting leave memory as it was', { skip }, async (t) => {
   const load = async () => {
-    await model.loadAdapter(fixture('lora/'), { name: 'again' })
+    await model.loadAdapter(adapterFolder('lora'), { name: 'again' })
     model.setAdapters(['again'])
     await model.forward([1])
     model.deleteAdapter('again')

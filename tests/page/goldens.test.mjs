@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { adapterFolder } from '../smollm2/agree.mjs'
 import { openPackage } from './package.mjs'
 
 const path = process.env.LOKAHI_SMOLLM2 ?? 'models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'
@@ -39,7 +40,7 @@ before(async () => {
     const files = ['adapter_config.json', 'adapter_model.safetensors']
     await page.evaluate((name) => (window.adapter = name), name)
     await pick(
-      files.map((file) => fixture(`${name}/${file}`)),
+      files.map((file) => adapterFolder(name) + file),
       async () => {
         const files = [...document.querySelector('input').files]
         await window.model.loadAdapter(files, { name: window.adapter })

@@ -1,36 +1,8 @@
 // The page in a real Chromium, with WebGPU and without: what a visitor does, and what must hold meanwhile.
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
-import { drawn, names, open, settled } from './browser.mjs'
-
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
-
-/** A fresh page that writes down every complaint and every request that leaves the origin. */
-async function visit({ url, browser }, hash = '', options = {}) {
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 900 },
-    locale: 'en',
-    ...options,
-  })
-  const page = await context.newPage()
-  const complaints = []
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  page.on('request', (request) => {
-    const { origin, protocol } = new URL(request.url())
-    if (origin !== new URL(url).origin && !['data:', 'blob:'].includes(protocol))
-      complaints.push(`a request left the page: ${request.url()}`)
-  })
-  await page.goto(url + hash)
-  await settled(page)
-  return { page, complaints, close: () => context.close() }
-}
-
-const choose = (page, label) => page.getByRole('radio', { name: label, exact: true }).check()
+import { gzipSync } from 'node:zlib'
+import { choose, drawn, grave, names, open, overflow, settled, visit } from './browser.mjs'
 
 for (const webgpu of [true, false])
   describe(webgpu ? 'with WebGPU' : 'without WebGPU', () => {
@@ -162,7 +134,7 @@ describe('the page itself', () => {
     })
     assert.doesNotMatch(
       text,
-      /\b(?!GeoNames|LoRA|LoHa|LoKr|WebGPU|gate|down)[A-Za-z]{4,}/,
+      /\b(?!GeoNames|LoRA|LoHa|LoKr|WebGPU|GGUF|SmolLM|huggingface|models|gate|down)[A-Za-z]{4,}/,
       'no English left over',
     )
     await korean.close()
@@ -178,18 +150,8 @@ describe('the page itself', () => {
         })
         await drawn(page)
         await page.evaluate(() => (document.querySelector('details').open = true))
-        await page.addScriptTag({ path: axe }).catch(() => {})
-        if (!(await page.evaluate(() => 'axe' in window)))
-          await page.evaluate(await readFile(axe, 'utf8'))
-        const { violations } = await page.evaluate(() => window.axe.run())
-        const grave = violations
-          .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-          .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join('\n')}`)
-        assert.deepEqual(grave, [])
-        const overflow = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        )
-        assert.ok(overflow <= 0, `${overflow} px wider than the window`)
+        assert.deepEqual(await grave(page), [])
+        assert.ok((await overflow(page)) <= 0, 'wider than the window')
         await close()
       })
 
@@ -246,6 +208,25 @@ describe('the page itself', () => {
     console.log(`first name after ${milliseconds.toFixed(0)} ms`)
     assert.ok(milliseconds < 2000, `${milliseconds.toFixed(0)} ms`)
     await close()
+  })
+
+  test('up to the first name the page brings less than 1 MB of code, and no tools', async (t) => {
+    const context = await place.browser.newContext({ locale: 'en' })
+    const page = await context.newPage()
+    const found = []
+    page.on('response', (response) => found.push(response))
+    await page.goto(place.url)
+    await page.waitForFunction(() => document.querySelector('#names .name').textContent.length > 1)
+    const code = found.filter((response) => !response.url().includes('/places/'))
+    const bodies = await Promise.all(code.map((response) => response.body()))
+    const size = bodies.reduce((sum, body) => sum + gzipSync(body).length, 0)
+    t.diagnostic(`${code.length} files, ${(size / 1000).toFixed(0)} kB in gzip`)
+    assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`)
+    assert.deepEqual(
+      code.map((response) => response.url()).filter((url) => /tools|Writing|worker/.test(url)),
+      [],
+    )
+    await context.close()
   })
 
   test('a sliding strength neither blocks the page nor stops the list', async () => {

@@ -1,6 +1,8 @@
-// Pictures of the page: node tests/page/screenshots.mjs, or with --readme the one of the README.
+// Pictures of the page: node tests/page/screenshots.mjs, or with --readme the one of the README. The
+// real language model is on them when its file is here (npm run model).
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { hasModel } from '../../scripts/model.mjs'
 import { drawn, open, settled } from './browser.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
@@ -8,10 +10,7 @@ const setting = '#v=1&country=fi&method=lokr'
 
 const { url, browser, close } = await open({ webgpu: process.argv.includes('--webgpu') })
 
-async function picture(
-  file,
-  { width, height, colorScheme, locale, hash, fullPage, deviceScaleFactor = 1 },
-) {
+async function visit({ width, height, colorScheme, locale, hash, deviceScaleFactor = 1 }) {
   const context = await browser.newContext({
     viewport: { width, height },
     deviceScaleFactor,
@@ -24,9 +23,37 @@ async function picture(
   await settled(page)
   await drawn(page)
   await page.waitForTimeout(300)
+  return page
+}
+
+async function picture(file, { fullPage, ...how }) {
+  const page = await visit(how)
   await page.screenshot({ path: file, fullPage })
-  await context.close()
+  await page.context().close()
   console.log(file)
+}
+
+/** The section of the real language model: while it loads, while it writes, and when all is done. */
+async function pictureReal(file, how) {
+  const page = await visit(how)
+  const real = page.locator('.real')
+  const take = async (name) => {
+    await real.screenshot({ path: `${file}-${name}.png` })
+    console.log(`${file}-${name}.png`)
+  }
+  await take('before')
+  await real.getByRole('button').first().click()
+  await real.getByText(/\d\.\d MB/).waitFor()
+  await take('loading')
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('.real .made')].some((text) => text.textContent.length > 60),
+  )
+  await take('writing')
+  await real.locator('[aria-busy=false]').waitFor({ timeout: 300_000 })
+  await real.locator('.merge button').click()
+  await real.getByTestId('merging').getByText('·10').waitFor({ timeout: 300_000 })
+  await take('done')
+  await page.context().close()
 }
 
 if (process.argv.includes('--readme')) {
@@ -48,7 +75,9 @@ if (process.argv.includes('--readme')) {
     for (const colorScheme of ['light', 'dark'])
       for (const locale of ['en', 'ko']) {
         const file = `${output}${width}-${colorScheme}-${locale}.png`
-        await picture(file, { width, height, colorScheme, locale, hash: setting, fullPage: true })
+        const how = { width, height, colorScheme, locale, hash: setting }
+        await picture(file, { ...how, fullPage: true })
+        if (hasModel()) await pictureReal(file.replace('.png', '-real'), how)
       }
   await picture(`${output}1440-opening.png`, {
     width: 1440,

@@ -1,6 +1,9 @@
 // What transformers and PEFT computed with SmolLM2 and its adapters, against a model of the package:
 // the same in Node and in a page.
 
+/** The folder of an adapter, which the page has. */
+export const adapterFolder = (name) => `./www/public/smollm2/${name}/`
+
 /** The goldens, from `read(file)`, which gives the bytes of a file of tests/fixtures/smollm2. */
 export async function readGoldens(read) {
   const goldens = JSON.parse(new TextDecoder().decode(await read('goldens.json')))

@@ -2,7 +2,7 @@
 
 use lokahi::{
     adapter::Delta,
-    backend::{Active, Backend},
+    backend::Backend,
     format::{Tensors, peft},
     tensor::{Data, Tensor},
 };
@@ -10,6 +10,7 @@ use lokahi::{
 use super::{
     compare::{assert_close, of_largest, widen},
     fixtures::{CASES, Case, files},
+    kernels::Loaded,
     name, oracle,
 };
 
@@ -42,11 +43,11 @@ async fn run<B: Backend>(
     let weight = base.get(&format!("{module}.weight")).unwrap();
     let &[outputs, inputs] = weight.shape() else { panic!("{module}: not a matrix") };
     let zeros = Tensor::new(vec![outputs, inputs], Data::F32(vec![0.0; outputs * inputs])).unwrap();
-    let uploaded = backend.delta(delta).unwrap();
-    let active = [Active { delta: &uploaded, strength: 1.0, first_row: 0, tokens: 0..3 }];
+    let loaded = Loaded::new(backend, &[(0, delta)], &[1.0]);
+    let added = loaded.added();
     for (kind, ground) in [("delta", &zeros), ("merged", &weight)] {
         let ground = backend.weight(&[ground]).unwrap();
-        let merged = backend.merge(&ground, &active).unwrap();
+        let merged = backend.merge(&ground, added).unwrap();
         let got = backend.read_weight(&merged).await.unwrap();
         let want = wanted(kind);
         assert_close(&what(kind), &got, &want, of_largest(1e-5, &want));
@@ -58,7 +59,8 @@ async fn run<B: Backend>(
     let weight = backend.weight(&[&weight]).unwrap();
     let buffer = backend.upload(&x).unwrap();
     let mut y = backend.upload(&vec![f32::NAN; rows * outputs]).unwrap();
-    backend.linears(&weight, &active, &buffer, rows, &mut y).unwrap();
+    backend.linears(&weight, None, Some(added), &buffer, rows, &mut y).unwrap();
+    backend.up(added, rows, outputs, &mut y);
     let got = backend.read(&y, 0, rows * outputs).await.unwrap();
     let want = oracle::linear(&wanted("merged"), &widen(&x), inputs);
     assert_close(&what("product"), &got, &want, of_largest(1e-5, &want));

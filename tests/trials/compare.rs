@@ -19,6 +19,12 @@ pub fn sum(terms: usize) -> Tolerance {
     Tolerance { absolute, relative: 1e-5 }
 }
 
+/// A sum of `terms` products of blocks with numbers that were rounded to 16 bits, which the CPU
+/// backend does: each is off by up to 2^-16 times a number of a block (here of size about two).
+pub fn sum_16(terms: usize) -> Tolerance {
+    Tolerance { absolute: 1e-4 * (terms as f64).sqrt(), relative: 1e-5 }
+}
+
 /// A share of the largest magnitude that is expected.
 pub fn of_largest(share: f64, want: &[f64]) -> Tolerance {
     let largest = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));

@@ -4,13 +4,14 @@
 use half::{bf16, f16};
 use lokahi::{
     adapter::{Delta, Factors, KronFactor, Loha, Lokr, Lora},
-    backend::{Active, Backend, Heads, Span},
+    backend::{Added, Backend, Heads, Span},
+    cpu::Cpu,
     tensor::{BLOCK, DType, Data, Matrix, Tensor, read_blocks, read_q4_0},
 };
 use rand_core::{Rng, SeedableRng};
 
 use super::{
-    compare::{EXACT, POINTWISE, Tolerance, assert_close, sum, widen},
+    compare::{EXACT, POINTWISE, Tolerance, assert_close, of_largest, sum, sum_16, widen},
     name, oracle,
 };
 
@@ -70,17 +71,56 @@ async fn read<B: Backend>(backend: &mut B, buffer: &B::Buffer, len: usize) -> Ve
     backend.read(buffer, 0, len).await.unwrap()
 }
 
-pub async fn add<B: Backend>(mut backend: B) {
+/// Deltas on one weight, each of its own adapter.
+pub struct Loaded<B: Backend> {
+    deltas: B::Deltas,
+    strengths: B::Buffer,
+    active: Vec<bool>,
+    width: usize,
+}
+
+impl<B: Backend> Loaded<B> {
+    /// First output row and delta of each; one row of strengths for all tokens, or one each.
+    pub fn new(backend: &mut B, deltas: &[(usize, &Delta)], strengths: &[f32]) -> Self {
+        let mut all = B::Deltas::default();
+        for (adapter, delta) in deltas.iter().enumerate() {
+            all = backend.load(&all, adapter, &[*delta]).unwrap();
+        }
+        // One row too many, in front.
+        let table = [&vec![f32::NAN; deltas.len()], strengths].concat();
+        let width = if strengths.len() == deltas.len() { 0 } else { deltas.len() };
+        let strengths = backend.upload(if width == 0 { strengths } else { &table }).unwrap();
+        Self { deltas: all, strengths, active: vec![true; deltas.len()], width }
+    }
+
+    pub fn added(&self) -> Added<'_, B> {
+        let Self { deltas, strengths, active, width } = self;
+        let first = usize::from(*width > 0);
+        Added { deltas, strengths, active, first, width: *width, merged: false }
+    }
+}
+
+pub async fn add_norm<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(1);
-    for len in [1, 63, 1000] {
-        let (x, y) = (noise.numbers(len), noise.numbers(len));
-        let mut buffer = backend.upload(&x).unwrap();
-        let other = backend.upload(&y).unwrap();
-        backend.add(&mut buffer, &other, len);
-        let want: Vec<_> = x.iter().zip(&y).map(|(x, y)| f64::from(x + y)).collect();
-        let got = read(backend, &buffer, len).await;
-        assert_close(&format!("{} add {len}", name::<B>()), &got, &want, EXACT);
+    for (width, first, rows) in [(1, 0, 1), (22, 1, 3), (130, 0, 2), (1000, 2, 4)] {
+        let (x, y) = (noise.numbers((first + rows) * width), noise.numbers((first + rows) * width));
+        let weight = noise.numbers(width);
+        let [mut x_buffer, y_buffer, weight_buffer] =
+            [&x, &y, &weight].map(|v| backend.upload(v).unwrap());
+        let mut out = nan(backend, rows * width);
+        let (x_out, y_in) = (&mut x_buffer, &y_buffer);
+        backend.add_norm(x_out, y_in, None, first, rows, &weight_buffer, width, 1e-5, &mut out);
+        let mut sums = widen(&x);
+        for (x, y) in sums[first * width..].iter_mut().zip(&y[first * width..]) {
+            *x += f64::from(*y);
+        }
+        let what = format!("{} add_norm {width}", name::<B>());
+        let got = read(backend, &x_buffer, x.len()).await;
+        assert_close(&format!("{what}: stream"), &got, &sums, POINTWISE);
+        let want = oracle::rms_norm(&sums[first * width..], &widen(&weight), 1e-5);
+        let got = read(backend, &out, rows * width).await;
+        assert_close(&what, &got, &want, POINTWISE);
     }
 }
 
@@ -148,34 +188,14 @@ pub async fn attention<B: Backend>(mut backend: B) {
     }
 }
 
-pub async fn bias<B: Backend>(mut backend: B) {
-    let backend = &mut backend;
-    let mut noise = Noise::new(18);
-    for (len, first_row, width, tokens, rows) in
-        [(1, 0, 1, 0..1, 1), (5, 2, 9, 1..3, 4), (70, 0, 70, 0..5, 5), (33, 67, 100, 2..3, 3)]
-    {
-        let (bias, y) = (noise.numbers(len), noise.numbers(rows * width));
-        let uploaded = backend.upload(&bias).unwrap();
-        let mut buffer = backend.upload(&y).unwrap();
-        backend.bias(&uploaded, len, -1.5, first_row, tokens.clone(), &mut buffer, width);
-        let mut want = widen(&y);
-        for t in tokens {
-            for (i, bias) in bias.iter().enumerate() {
-                want[t * width + first_row + i] -= 1.5 * f64::from(*bias);
-            }
-        }
-        let got = read(backend, &buffer, rows * width).await;
-        assert_close(&format!("{} bias {len}", name::<B>()), &got, &want, POINTWISE);
-    }
-}
-
-pub async fn dequantise<B: Backend>(mut backend: B) {
+/// Without deltas: the numbers of a weight.
+pub async fn merge<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     for (rows, cols) in [(5, 7), (5, 96)] {
         for tensor in Noise::new(4).tensors(rows, cols) {
             let weight = backend.weight(&[&tensor]).unwrap();
             let got = backend.read_weight(&weight).await.unwrap();
-            let what = format!("{} dequantise {:?}", name::<B>(), tensor.dtype());
+            let what = format!("{} merge {:?}", name::<B>(), tensor.dtype());
             assert_close(&what, &got, &widen(&tensor.to_f32()), numbers_of(&tensor));
         }
     }
@@ -213,16 +233,8 @@ pub async fn head_norm<B: Backend>(mut backend: B) {
         let weight = noise.numbers(2 * size);
         let mut buffer = backend.upload(&qkv).unwrap();
         let uploaded = backend.upload(&weight).unwrap();
-        backend.head_norm(&mut buffer, heads, rows, &uploaded, 1e-5);
-        let (qkv, weight) = (widen(&qkv), widen(&weight));
-        let mut want = Vec::new();
-        for row in qkv.chunks(heads.qkv()) {
-            let (q, rest) = row.split_at(query * size);
-            let (k, v) = rest.split_at(key_value * size);
-            want.extend(oracle::rms_norm(q, &weight[..size], 1e-5));
-            want.extend(oracle::rms_norm(k, &weight[size..], 1e-5));
-            want.extend(v);
-        }
+        backend.head_norm(&mut buffer, None, heads, rows, &uploaded, 1e-5);
+        let want = oracle::head_norm(&widen(&qkv), heads, &widen(&weight), 1e-5);
         let got = read(backend, &buffer, qkv.len()).await;
         assert_close(&format!("{} head_norm {heads:?}", name::<B>()), &got, &want, POINTWISE);
     }
@@ -258,12 +270,22 @@ async fn product<B: Backend>(
         let weight = backend.weight(&[&tensor]).unwrap();
         let x = noise.numbers(rows * inputs);
         let buffer = backend.upload(&x).unwrap();
-        let mut y = nan(backend, rows * outputs);
-        backend.linears(&weight, &[], &buffer, rows, &mut y).unwrap();
-        let want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
-        let got = read(backend, &y, rows * outputs).await;
-        let what = format!("{} {outputs}x{inputs} {:?}, {rows} rows", name::<B>(), tensor.dtype());
-        assert_close(&what, &got, &want, sum(inputs));
+        let bias = noise.numbers(outputs);
+        let uploaded = backend.upload(&bias).unwrap();
+        let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+        for biased in [false, true] {
+            let mut y = nan(backend, rows * outputs);
+            let given = biased.then_some(&uploaded);
+            backend.linears(&weight, given, None, &buffer, rows, &mut y).unwrap();
+            if biased {
+                want.iter_mut().zip(bias.iter().cycle()).for_each(|(y, b)| *y += f64::from(*b));
+            }
+            let got = read(backend, &y, rows * outputs).await;
+            let dtype = tensor.dtype();
+            let what = format!("{} {outputs}x{inputs} {dtype:?}, {rows} rows", name::<B>());
+            let rounds = dtype.block() > 1 && name::<B>() == name::<Cpu>();
+            assert_close(&what, &got, &want, if rounds { sum_16(inputs) } else { sum(inputs) });
+        }
     }
 }
 
@@ -334,6 +356,18 @@ fn lokrs(noise: &mut Noise) -> Vec<Factors> {
     shapes.map(|(w1, w2)| lokr(noise, w1, w2)).into()
 }
 
+/// What a delta adds to the products of some tokens, from `first_row` of `width` outputs on.
+fn add_to(y: &mut [f64], width: usize, x: &[f64], (first_row, delta): (usize, &Delta), by: &[f32]) {
+    let inputs = delta.method().shape()[1];
+    for ((y, x), strength) in y.chunks_mut(width).zip(x.chunks(inputs)).zip(by) {
+        let bias = delta.bias.iter().flatten().map(|b| f64::from(delta.scale * b));
+        let bias = bias.chain(std::iter::repeat(0.0));
+        for ((y, d), bias) in y[first_row..].iter_mut().zip(delta.apply(x)).zip(bias) {
+            *y += f64::from(*strength) * (d + bias);
+        }
+    }
+}
+
 /// A delta on some rows of a wider weight, on one token and on several.
 async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors) {
     let delta = Delta::new(factors, 1, 1.0, 0.75);
@@ -342,23 +376,21 @@ async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factor
     let width = first_row + outputs + 2;
     let tensor = noise.tensor(width, inputs);
     let weight = backend.weight(&[&tensor]).unwrap();
-    let uploaded = backend.delta(&delta).unwrap();
     for rows in [1, 6] {
         let x = noise.numbers(rows * inputs);
         let buffer = backend.upload(&x).unwrap();
         let mut y = nan(backend, rows * width);
         // One token, or all but the first and the last.
-        let tokens = if rows == 1 { 0..1 } else { 1..rows - 1 };
-        let active = Active { delta: &uploaded, strength, first_row, tokens: tokens.clone() };
-        backend.linears(&weight, &[active], &buffer, rows, &mut y).unwrap();
-        let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
-        let pairs = widen(&x);
-        let pairs = pairs.chunks(inputs).zip(want.chunks_mut(width));
-        for (x, y) in pairs.take(tokens.end).skip(tokens.start) {
-            for (y, d) in y[first_row..].iter_mut().zip(delta.apply(x)) {
-                *y += f64::from(strength) * d;
-            }
+        let mut strengths = vec![strength; rows];
+        if rows > 1 {
+            (strengths[0], strengths[rows - 1]) = (0.0, 0.0);
         }
+        let loaded = Loaded::new(backend, &[(first_row, &delta)], &strengths);
+        let added = loaded.added();
+        backend.linears(&weight, None, Some(added), &buffer, rows, &mut y).unwrap();
+        backend.up(added, rows, width, &mut y);
+        let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+        add_to(&mut want, width, &widen(&x), (first_row, &delta), &strengths);
         let got = read(backend, &y, rows * width).await;
         let what = format!("{} {} {outputs}x{inputs}", name::<B>(), delta.factors.name());
         // A code is itself a sum, and an output a sum of codes.
@@ -367,16 +399,15 @@ async fn down_up<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factor
     }
 }
 
-async fn merge<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors) {
+async fn merged<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors) {
     let delta = Delta::new(factors, 1, 1.0, 0.75);
     let [outputs, inputs] = delta.method().shape();
     let (first_row, strength) = (2, 0.5f32);
     let rows = first_row + outputs + 1;
-    let uploaded = backend.delta(&delta).unwrap();
+    let loaded = Loaded::new(backend, &[(first_row, &delta)], &[strength]);
     for tensor in noise.tensors(rows, inputs) {
         let weight = backend.weight(&[&tensor]).unwrap();
-        let active = Active { delta: &uploaded, strength, first_row, tokens: 0..0 };
-        let merged = backend.merge(&weight, &[active]).unwrap();
+        let merged = backend.merge(&weight, loaded.added()).unwrap();
         let mut want = widen(&tensor.to_f32());
         let changed = &mut want[first_row * inputs..][..outputs * inputs];
         for (w, d) in changed.iter_mut().zip(delta.materialise()) {
@@ -386,7 +417,12 @@ async fn merge<B: Backend>(backend: &mut B, noise: &mut Noise, factors: Factors)
         let what = format!("{} merged {}", name::<B>(), delta.factors.name());
         assert_close(&what, &got, &want, sum(delta.method().code_len()));
         let base = backend.read_weight(&weight).await.unwrap();
-        assert_close(&format!("{what}: base"), &base, &widen(&tensor.to_f32()), EXACT);
+        assert_close(
+            &format!("{what}: base"),
+            &base,
+            &widen(&tensor.to_f32()),
+            numbers_of(&tensor),
+        );
     }
 }
 
@@ -402,7 +438,7 @@ pub async fn lora_merge<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(8);
     for factors in loras(&mut noise) {
-        merge(backend, &mut noise, factors).await;
+        merged(backend, &mut noise, factors).await;
     }
 }
 
@@ -418,7 +454,7 @@ pub async fn loha_merge<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(10);
     for factors in lohas(&mut noise) {
-        merge(backend, &mut noise, factors).await;
+        merged(backend, &mut noise, factors).await;
     }
 }
 
@@ -434,15 +470,193 @@ pub async fn lokr_merge<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(12);
     for factors in lokrs(&mut noise) {
-        merge(backend, &mut noise, factors).await;
+        merged(backend, &mut noise, factors).await;
     }
 }
 
-/// All three methods on one weight, running and merged.
+/// A product `[rows, outputs]` with a delta of each method on a part of the outputs, two of them
+/// with biases, and strengths that differ from token to token.
+struct Mixed<B: Backend> {
+    loaded: Loaded<B>,
+    weight: B::Weight,
+    bias: B::Buffer,
+    x: B::Buffer,
+    rows: usize,
+    /// With everything added.
+    want: Vec<f64>,
+    /// With the biases only.
+    biases: Vec<f64>,
+    tolerance: Tolerance,
+}
+
+impl<B: Backend> Mixed<B> {
+    fn new(backend: &mut B, noise: &mut Noise, outputs: usize, rows: usize) -> Self {
+        let inputs = 30;
+        let factors = [
+            (0, lora(noise, outputs - 1, inputs, 2)),
+            (1, loha(noise, outputs - 1, inputs, 3)),
+            (0, lokr(noise, [outputs / 2, 5, 0], [2, 6, 2])),
+        ];
+        let mut deltas = factors.map(|(first, f)| (first, Delta::new(f, 1, 1.0, 0.5)));
+        for (_, delta) in &mut deltas[..2] {
+            delta.bias = Some(noise.numbers(outputs - 1));
+        }
+        let deltas: Vec<_> = deltas.iter().map(|(first, delta)| (*first, delta)).collect();
+        let mut strengths = noise.numbers(3 * rows);
+        strengths.iter_mut().step_by(4).for_each(|strength| *strength = 0.0);
+        let (tensor, bias) = (noise.tensor(outputs, inputs), noise.numbers(outputs));
+        let x = noise.numbers(rows * inputs);
+        let wide = widen(&x);
+        let mut want = oracle::linear(&widen(&tensor.to_f32()), &wide, inputs);
+        want.iter_mut().zip(bias.iter().cycle()).for_each(|(y, b)| *y += f64::from(*b));
+        let mut biases = want.clone();
+        for (adapter, delta) in deltas.iter().enumerate() {
+            let by: Vec<_> = strengths.iter().skip(adapter).step_by(3).copied().collect();
+            add_to(&mut want, outputs, &wide, *delta, &by);
+            add_to(&mut biases, outputs, &vec![0.0; wide.len()], *delta, &by);
+        }
+        Self {
+            loaded: Loaded::new(backend, &deltas, &strengths),
+            weight: backend.weight(&[&tensor]).unwrap(),
+            bias: backend.upload(&bias).unwrap(),
+            x: backend.upload(&x).unwrap(),
+            rows,
+            want,
+            biases,
+            tolerance: sum(4 * inputs),
+        }
+    }
+
+    /// As [`Backend::linears`] leaves it.
+    fn product(&self, backend: &mut B, added: Added<'_, B>) -> B::Buffer {
+        let mut y = nan(backend, self.want.len());
+        let bias = Some(&self.bias);
+        backend.linears(&self.weight, bias, Some(added), &self.x, self.rows, &mut y).unwrap();
+        y
+    }
+}
+
+pub async fn up<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(13);
+    for (outputs, rows) in [(4, 1), (12, 3), (130, 7)] {
+        let mixed = Mixed::new(backend, &mut noise, outputs, rows);
+        for (merged, want) in [(false, &mixed.want), (true, &mixed.biases)] {
+            let added = Added { merged, ..mixed.loaded.added() };
+            let mut y = mixed.product(backend, added);
+            backend.up(added, rows, outputs, &mut y);
+            let got = read(backend, &y, rows * outputs).await;
+            let what = format!("{} up {outputs}, merged: {merged}", name::<B>());
+            assert_close(&what, &got, want, mixed.tolerance);
+        }
+    }
+}
+
+/// More active deltas than a kernel's list holds, of which some are off for a token.
+pub async fn many_deltas<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(23);
+    let (outputs, inputs, rows) = (6, 20, 3);
+    let tensor = noise.tensor(outputs, inputs);
+    let weight = backend.weight(&[&tensor]).unwrap();
+    let x = noise.numbers(rows * inputs);
+    let buffer = backend.upload(&x).unwrap();
+    for count in [16, 17, 40] {
+        let factor = |_| lora(&mut noise, outputs - 1, inputs, 2);
+        let deltas: Vec<_> = (0..count).map(factor).map(|f| Delta::new(f, 2, 1.0, 0.5)).collect();
+        let all: Vec<_> = deltas.iter().enumerate().map(|(k, delta)| (k % 2, delta)).collect();
+        let mut strengths = noise.numbers(count * rows);
+        strengths.iter_mut().step_by(5).for_each(|strength| *strength = 0.0);
+        let mut want = oracle::linear(&widen(&tensor.to_f32()), &widen(&x), inputs);
+        for (adapter, delta) in all.iter().enumerate() {
+            let by: Vec<_> = strengths.iter().skip(adapter).step_by(count).copied().collect();
+            add_to(&mut want, outputs, &widen(&x), *delta, &by);
+        }
+        let loaded = Loaded::new(backend, &all, &strengths);
+        let mut y = nan(backend, rows * outputs);
+        backend.linears(&weight, None, Some(loaded.added()), &buffer, rows, &mut y).unwrap();
+        backend.up(loaded.added(), rows, outputs, &mut y);
+        let got = read(backend, &y, rows * outputs).await;
+        assert_close(&format!("{} {count} deltas", name::<B>()), &got, &want, sum(count * inputs));
+    }
+}
+
+/// What the deltas of a product add is added by the kernel that reads it.
+pub async fn readers_of_products<B: Backend>(mut backend: B) {
+    let backend = &mut backend;
+    let mut noise = Noise::new(22);
+    let (rows, width) = (4, 14);
+    let what = |kernel: &str| format!("{} {kernel} of a product with deltas", name::<B>());
+
+    let mixed = Mixed::new(backend, &mut noise, 2 * width, rows);
+    let y = mixed.product(backend, mixed.loaded.added());
+    let mut out = nan(backend, rows * width);
+    backend.silu_mul(&y, Some(mixed.loaded.added()), rows, width, &mut out);
+    let got = read(backend, &out, rows * width).await;
+    let want = oracle::silu_mul(&mixed.want, width);
+    assert_close(&what("silu_mul"), &got, &want, of_largest(1e-5, &want));
+
+    let mixed = Mixed::new(backend, &mut noise, width, rows);
+    let (x, weight) = (noise.numbers(rows * width), noise.numbers(width));
+    let [mut stream, weights] = [&x, &weight].map(|v| backend.upload(v).unwrap());
+    let y = mixed.product(backend, mixed.loaded.added());
+    let (first, added) = (1, Some(mixed.loaded.added()));
+    let mut out = nan(backend, (rows - first) * width);
+    let (to, rest) = (&mut stream, rows - first);
+    backend.add_norm(to, &y, added, first, rest, &weights, width, 1e-5, &mut out);
+    let sums: Vec<_> = mixed.want.iter().zip(&x).map(|(y, x)| y + f64::from(*x)).collect();
+    let got = read(backend, &stream, rows * width).await;
+    let from = first * width;
+    assert_close(&what("add"), &got[from..], &sums[from..], mixed.tolerance);
+    assert_eq!(got[..from], x[..from], "{}: other rows", what("add"));
+    let want = oracle::rms_norm(&sums[from..], &widen(&weight), 1e-5);
+    let got = read(backend, &out, rest * width).await;
+    assert_close(&what("add_norm"), &got, &want, of_largest(1e-5, &want));
+
+    let heads = Heads { query: 3, key_value: 2, size: 6 };
+    let mixed = Mixed::new(backend, &mut noise, heads.qkv(), rows);
+    let weight = noise.numbers(2 * heads.size);
+    let uploaded = backend.upload(&weight).unwrap();
+    let mut y = mixed.product(backend, mixed.loaded.added());
+    backend.head_norm(&mut y, Some(mixed.loaded.added()), heads, rows, &uploaded, 1e-5);
+    let want = oracle::head_norm(&mixed.want, heads, &widen(&weight), 1e-5);
+    let got = read(backend, &y, want.len()).await;
+    assert_close(&what("head_norm"), &got, &want, of_largest(1e-5, &want));
+
+    // Two texts, one after the other.
+    let table = noise.numbers((rows + 1) * heads.size);
+    let turns = backend.upload(&table).unwrap();
+    let cache = (rows + 1) * heads.key_value * heads.size;
+    let mut y = mixed.product(backend, mixed.loaded.added());
+    let (q, k) = (heads.query * heads.size, (heads.query + heads.key_value) * heads.size);
+    for span in [Span { rows: 0..1, start: 0 }, Span { rows: 1..rows, start: 1 }] {
+        let (mut keys, mut values) = (nan(backend, cache), nan(backend, cache));
+        let added = Some(mixed.loaded.added());
+        backend.rope(&mut y, added, heads, &turns, &span, &mut keys, &mut values);
+        let product = &mixed.want[span.rows.start * heads.qkv()..span.rows.end * heads.qkv()];
+        let want = oracle::rope(product, heads, &widen(&table), span.start);
+        let got = read(backend, &y, rows * heads.qkv()).await;
+        let caches = [&keys, &values];
+        let mut numbers = Vec::new();
+        for cache_buffer in caches {
+            numbers.push(read(backend, cache_buffer, cache).await);
+        }
+        for (t, want) in want.chunks(heads.qkv()).enumerate() {
+            let row = &got[(span.rows.start + t) * heads.qkv()..][..q];
+            assert_close(&what("rope"), row, &want[..q], mixed.tolerance);
+            let at = (span.start + t) * (k - q);
+            let [keys, values] = [0, 1].map(|which| &numbers[which][at..][..k - q]);
+            assert_close(&what("rope, keys"), keys, &want[q..k], mixed.tolerance);
+            assert_close(&what("rope, values"), values, &want[k..], mixed.tolerance);
+        }
+    }
+}
+
+/// All three methods on one weight, merged; and deltas that stay when an adapter goes.
 pub async fn mixed_deltas<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     let mut noise = Noise::new(13);
-    let (outputs, inputs, rows) = (12, 30, 3);
+    let (outputs, inputs) = (12, 30);
     let factors = [
         lora(&mut noise, outputs, inputs, 2),
         loha(&mut noise, outputs, inputs, 3),
@@ -452,25 +666,24 @@ pub async fn mixed_deltas<B: Backend>(mut backend: B) {
     let strengths = [1.0, -0.5, 2.0f32];
     let tensor = noise.tensor(outputs, inputs);
     let weight = backend.weight(&[&tensor]).unwrap();
-    let uploaded: Vec<_> = deltas.iter().map(|delta| backend.delta(delta).unwrap()).collect();
-    let active: Vec<_> = (uploaded.iter().zip(strengths))
-        .map(|(delta, strength)| Active { delta, strength, first_row: 0, tokens: 0..rows })
-        .collect();
-    let x = noise.numbers(rows * inputs);
-    let buffer = backend.upload(&x).unwrap();
-    let mut want = widen(&tensor.to_f32());
-    for (delta, strength) in deltas.iter().zip(strengths) {
-        for (w, d) in want.iter_mut().zip(delta.materialise()) {
-            *w += f64::from(strength) * d;
+    let all: Vec<_> = deltas.iter().map(|delta| (0, delta)).collect();
+    for gone in [None, Some(0), Some(1), Some(2)] {
+        let mut loaded = Loaded::new(backend, &all, &strengths);
+        if let Some(gone) = gone {
+            backend.unload(&mut loaded.deltas, gone).unwrap();
+            // Twice is no harm.
+            backend.unload(&mut loaded.deltas, gone).unwrap();
         }
-    }
-    let want = oracle::linear(&want, &widen(&x), inputs);
-    let merged = backend.merge(&weight, &active).unwrap();
-    for (weight, active) in [(&weight, &active[..]), (&merged, &[])] {
-        let mut y = nan(backend, rows * outputs);
-        backend.linears(weight, active, &buffer, rows, &mut y).unwrap();
-        let got = read(backend, &y, rows * outputs).await;
-        assert_close(&format!("{} mixed deltas", name::<B>()), &got, &want, sum(2 * inputs));
+        let mut want = widen(&tensor.to_f32());
+        let kept = deltas.iter().zip(strengths).enumerate().filter(|(at, _)| Some(*at) != gone);
+        for (_, (delta, strength)) in kept {
+            for (w, d) in want.iter_mut().zip(delta.materialise()) {
+                *w += f64::from(strength) * d;
+            }
+        }
+        let merged = backend.merge(&weight, loaded.added()).unwrap();
+        let got = backend.read_weight(&merged).await.unwrap();
+        assert_close(&format!("{} without {gone:?}", name::<B>()), &got, &want, sum(2 * inputs));
     }
 }
 
@@ -505,7 +718,7 @@ pub async fn rope<B: Backend>(mut backend: B) {
         let table_buffer = backend.upload(&table).unwrap();
         let mut keys = nan(backend, context * width);
         let mut values = nan(backend, context * width);
-        backend.rope(&mut buffer, heads, &table_buffer, &span, &mut keys, &mut values);
+        backend.rope(&mut buffer, None, heads, &table_buffer, &span, &mut keys, &mut values);
         let of_text = first * heads.qkv();
         let want = oracle::rope(&widen(&qkv[of_text..]), heads, &widen(&table), start);
         let what = format!("{} rope {heads:?}", name::<B>());
@@ -542,7 +755,7 @@ pub async fn silu_mul<B: Backend>(mut backend: B) {
         gate_up[width - 1] = if width > 1 { 300.0 } else { -300.0 };
         let buffer = backend.upload(&gate_up).unwrap();
         let mut out = nan(backend, rows * width);
-        backend.silu_mul(&buffer, rows, width, &mut out);
+        backend.silu_mul(&buffer, None, rows, width, &mut out);
         let want = oracle::silu_mul(&widen(&gate_up), width);
         let got = read(backend, &out, rows * width).await;
         assert_close(&format!("{} silu_mul {width}", name::<B>()), &got, &want, POINTWISE);
@@ -552,14 +765,18 @@ pub async fn silu_mul<B: Backend>(mut backend: B) {
 /// More workgroups than one dimension of a dispatch holds (65535 of 64).
 pub async fn wide_dispatch<B: Backend>(mut backend: B) {
     let backend = &mut backend;
-    let (outputs, inputs) = (2101, 2000);
-    let factors = lora(&mut Noise::new(17), outputs, inputs, 1);
-    let delta = Delta::new(factors, 1, 1.0, 1.0);
-    let zeros = Tensor::new(vec![outputs, inputs], Data::F32(vec![0.0; outputs * inputs])).unwrap();
+    let (outputs, rows) = (2101, 2000);
+    let mut noise = Noise::new(17);
+    let delta = Delta::new(lora(&mut noise, outputs, 1, 1), 1, 1.0, 1.0);
+    let zeros = Tensor::new(vec![outputs, 1], Data::F32(vec![0.0; outputs])).unwrap();
     let weight = backend.weight(&[&zeros]).unwrap();
-    let uploaded = backend.delta(&delta).unwrap();
-    let active = Active { delta: &uploaded, strength: 1.0, first_row: 0, tokens: 0..0 };
-    let merged = backend.merge(&weight, &[active]).unwrap();
-    let got = backend.read_weight(&merged).await.unwrap();
-    assert_close(&format!("{} wide dispatch", name::<B>()), &got, &delta.materialise(), sum(1));
+    let x = noise.numbers(rows);
+    let buffer = backend.upload(&x).unwrap();
+    let loaded = Loaded::new(backend, &[(0, &delta)], &[1.0]);
+    let mut y = nan(backend, rows * outputs);
+    backend.linears(&weight, None, Some(loaded.added()), &buffer, rows, &mut y).unwrap();
+    backend.up(loaded.added(), rows, outputs, &mut y);
+    let want: Vec<_> = widen(&x).chunks(1).flat_map(|x| delta.apply(x)).collect();
+    let got = read(backend, &y, rows * outputs).await;
+    assert_close(&format!("{} wide dispatch", name::<B>()), &got, &want, sum(1));
 }

@@ -16,9 +16,10 @@ use lokahi::backend::Backend;
 macro_rules! trials {
     ($run:ident) => {
         $crate::trials!(@each $run;
-            kernels: add, argmax, attention, bias, dequantise, embed, head_norm, linear, linear_one,
-                loha_down_up, loha_merge, lokr_down_up, lokr_merge, lora_down_up, lora_merge,
-                mixed_deltas, rms_norm, rope, silu_mul, stacked_weights, wide_dispatch;
+            kernels: add_norm, argmax, attention, embed, head_norm, linear, linear_one, loha_down_up,
+                loha_merge, lokr_down_up, lokr_merge, lora_down_up, lora_merge, many_deltas, merge,
+                mixed_deltas, readers_of_products, rms_norm, rope, silu_mul, stacked_weights, up,
+                wide_dispatch;
             cases: deltas_merged_weights_and_products;
             places: logits_of_every_adapter, greedy_names, unmerging_is_exact_to_the_bit,
                 mixing_adds_deltas, steps_equal_the_whole_text;

@@ -19,6 +19,19 @@ pub fn rms_norm(x: &[f64], weight: &[f64], epsilon: f64) -> Vec<f64> {
     out
 }
 
+/// Normed queries and keys, plain values: `weight` `[2, size]`.
+pub fn head_norm(qkv: &[f64], heads: Heads, weight: &[f64], epsilon: f64) -> Vec<f64> {
+    let mut out = Vec::new();
+    for row in qkv.chunks(heads.qkv()) {
+        let (q, rest) = row.split_at(heads.query * heads.size);
+        let (k, v) = rest.split_at(heads.key_value * heads.size);
+        out.extend(rms_norm(q, &weight[..heads.size], epsilon));
+        out.extend(rms_norm(k, &weight[heads.size..], epsilon));
+        out.extend(v);
+    }
+    out
+}
+
 /// Rotated queries and keys, plain values: `[rows, heads.qkv()]` in and out.
 pub fn rope(qkv: &[f64], heads: Heads, table: &[f64], start: usize) -> Vec<f64> {
     let half = heads.size / 2;

@@ -116,6 +116,59 @@ export const en = {
   formula: 'Formula',
   figureOf: (method: string) => `${method}: the stored factors, to scale`,
 
+  real: 'A real language model',
+  realLead: (parameters: string) =>
+    ` has ${parameters} numbers, about six bits each, and writes English. Three adapters learned the style of the King James Bible, one with each method. The model alone and the three write side by side.`,
+  realLoad: (megabytes: string) => `Load the model, ${megabytes} MB`,
+  realFromHub:
+    'It comes from huggingface.co, only when you press, and this browser keeps it for the next time.',
+  realFromHere:
+    'It comes from models/ of this server or, where it is not there, from huggingface.co, and only when you press.',
+  ownFile: 'Use a GGUF file of your own',
+  ownFileHint:
+    'A file of your own is read in this page and not uploaded; the adapters fit SmolLM2-135M.',
+  realLoading: 'Loading the language model',
+  adapterLoading: (method: string) => `Loading the ${method} adapter`,
+  loadingMegabytes: (loaded: string, total: string) => `${loaded} of ${total} MB`,
+  cancel: 'Cancel',
+  prompt: 'Beginning of the text',
+  prompts: 'Given beginnings',
+  chat: 'A question for the model to answer',
+  chatMark: '(a question)',
+  write: 'Write',
+  writeAgain: 'Write again',
+  stop: 'Stop',
+  writing: 'Writing four texts.',
+  writingEnd: { written: 'The four texts are written.', stopped: 'Stopped.' },
+  modelAlone: 'Model alone',
+  noAdapter: 'no adapter',
+  numbers: (parameters: string) => `${parameters} numbers`,
+  numbersMore: (parameters: string, percent: string) => `+ ${parameters} numbers, ${percent} %`,
+  perSecond: 'tokens a second',
+  textsHint:
+    'All four take the likeliest token each time. At strength 0 a text is that of the model alone.',
+  textsStale: 'Dimmed texts were written with other settings: write again.',
+  allTexts: 'Speed, four texts in one batch',
+  swap: (times: number) => `Swapping adapters, median of ${times}`,
+  memory: 'Memory, model and adapters',
+  mergeReal: 'Merged against unmerged',
+  mergeCompare: 'Merge and compare',
+  mergeRunning: 'Merging and comparing',
+  mergeRealHint:
+    'Adds the change into a copy of the weights, computes the prompt again, compares, and takes the copy away.',
+  mergeResult: (of: {
+    method: string
+    strength: string
+    logits: string
+    difference: string
+    largest: string
+    merge: string
+    unmerge: string
+    megabytes: string
+  }) =>
+    `${of.method}, strength ${of.strength}: the ${of.logits} logits of the prompt differ by ${of.difference} at most; the largest is ${of.largest}. Merging took ${of.merge} ms and ${of.megabytes} MB more, going back ${of.unmerge} ms.`,
+  unload: 'Unload the model',
+
   copy: 'Copy a link to this setting',
   copied: 'Link copied',
   copyFailed: 'The address bar has the link.',
@@ -127,6 +180,8 @@ export const en = {
     model: 'The model could not be started.',
     adapter: 'The adapter could not be used.',
     names: 'The model stopped while making a name.',
+    writing: 'The model stopped while writing.',
+    merging: 'The adapter could not be merged.',
   },
   code: 'Code',
   retry: 'Try again',

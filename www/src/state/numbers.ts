@@ -15,8 +15,17 @@ export function short(n: number): string {
   return n.toFixed(Math.max(0, 2 - exponent))
 }
 
+/** Milliseconds; browsers measure a tenth. */
+export const milliseconds = (n: number): string => fixed(n, n < 10 ? 1 : 0)
+
 export const superscript = (n: number): string =>
   [...String(n)].map((c) => (c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(c)])).join('')
 
 export const shape = ([out, in_]: readonly [number, number]): string =>
   `${out}${THIN}×${THIN}${in_}`
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}

@@ -8,6 +8,8 @@
 
 import { init, Model, type Adapter } from 'lokahi'
 import { METHODS, type Country, type Device, type Method } from './choices'
+import { failureOf, type Failure } from './failures'
+import { median } from './numbers'
 import type { Settings } from './settings'
 import { breathe, isAbort, Turn } from './turns'
 
@@ -21,12 +23,6 @@ export interface Name {
   /** what the model says at the same seed without any adapter */
   plain: string
   stale: boolean
-}
-
-export interface Failure {
-  at: 'model' | 'adapter' | 'names'
-  code: string
-  message: string
 }
 
 type Wanted = Pick<
@@ -153,11 +149,7 @@ export class Player {
       return false
     } catch (error) {
       if (isAbort(error)) return true
-      this.failure = {
-        at,
-        code: codeOf(error),
-        message: error instanceof Error ? error.message : String(error),
-      }
+      this.failure = failureOf(at, error)
       if (at === 'model') this.phase = 'failed'
       return false
     }
@@ -288,15 +280,4 @@ export class Player {
     const milliseconds = performance.now() - start
     return { text: text.trim(), milliseconds }
   }
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' ? code : error instanceof Error ? error.name : 'Error'
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }

@@ -20,6 +20,11 @@ export interface Settings {
   merged: boolean
   device: Device
   weight: string
+  /** What SmolLM2 goes on from, and whether it is a question to it. */
+  prompt: string
+  chat: boolean
+  /** The strength of each of its adapters. */
+  mix: Readonly<Record<Method, number>>
   /** null: the browser's language */
   language: 'en' | 'ko' | null
 }
@@ -28,6 +33,7 @@ export const STRENGTH = { min: 0, max: 1.5, step: 0.05 }
 export const TEMPERATURE = { min: 0.1, max: 1.5, step: 0.05 }
 export const SEED = { min: 0, max: 9999 }
 export const PREFIX_LENGTH = 16
+export const PROMPT_LENGTH = 300
 
 export const DEFAULTS: Settings = {
   country: null,
@@ -39,6 +45,9 @@ export const DEFAULTS: Settings = {
   merged: false,
   device: 'auto',
   weight: 'model.layers.0.self_attn.q_proj',
+  prompt: 'The sea was calm and the sailors',
+  chat: false,
+  mix: { lora: 1, loha: 1, lokr: 1 },
   language: null,
 }
 
@@ -59,6 +68,9 @@ export function toHash(settings: Settings): string {
   put('merged', settings.merged, false)
   put('device', settings.device, DEFAULTS.device)
   put('weight', settings.weight, DEFAULTS.weight)
+  put('prompt', settings.prompt, DEFAULTS.prompt)
+  put('chat', settings.chat, false)
+  for (const method of METHODS) put(method, settings.mix[method], DEFAULTS.mix[method])
   put('lang', settings.language, null)
   return '#' + hash
 }
@@ -91,6 +103,13 @@ export function fromHash(hash: string): Settings {
     merged: given.get('merged') === 'true',
     device: oneOf('device', DEVICES, DEFAULTS.device),
     weight: isWeight ? weight : DEFAULTS.weight,
+    prompt: (given.get('prompt') ?? DEFAULTS.prompt).slice(0, PROMPT_LENGTH),
+    chat: given.get('chat') === 'true',
+    mix: {
+      lora: between('lora', STRENGTH, DEFAULTS.mix.lora),
+      loha: between('loha', STRENGTH, DEFAULTS.mix.loha),
+      lokr: between('lokr', STRENGTH, DEFAULTS.mix.lokr),
+    },
     language: (['en', 'ko'] as const).find((language) => language === given.get('lang')) ?? null,
   }
 }

@@ -1,0 +1,40 @@
+// x[first + t] += y[first + t] with its deltas, then out[t] is its norm as in rms_norm.wgsl; one
+// workgroup a row
+struct AddNorm {
+  added: array<vec4u, 5>,
+  first: u32,
+  rows: u32,
+  width: u32,
+  epsilon: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: AddNorm;
+@group(0) @binding(5) var<storage, read_write> x: array<f32>;      // [.., width]
+@group(0) @binding(6) var<storage, read> y: array<f32>;            // [.., width]
+@group(0) @binding(7) var<storage, read> weight: array<f32>;       // [width]
+@group(0) @binding(8) var<storage, read_write> result: array<f32>; // [rows, width]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let t = group.x + group.y * groups.x;
+  if t >= p.rows {
+    return;
+  }
+  let row = (p.first + t) * p.width;
+  var sum = 0.0;
+  // Each lane reads again only what it alone has written.
+  for (var j = lane; j < p.width; j += 64u) {
+    let v = x[row + j] + (y[row + j] + up(p.first + t, j));
+    x[row + j] = v;
+    sum += v * v;
+  }
+  let mean = sum_of_lanes(lane, sum) / f32(p.width);
+  let inverse = inverseSqrt(mean + p.epsilon);
+  for (var j = lane; j < p.width; j += 64u) {
+    result[t * p.width + j] = x[row + j] * inverse * weight[j];
+  }
+}

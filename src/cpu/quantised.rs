@@ -1,0 +1,134 @@
+//! `y[t] = W x[t]` for a quantised `W`, in integers: the 32 numbers of `x` that meet a block become
+//! 16-bit ones with a scale of their own. That rounds them by less than 2^-16 of the largest, and
+//! one instruction then multiplies eight numbers and adds them in pairs.
+
+use std::{array::from_fn, hint::black_box};
+
+use super::packed::{Group, ROWS, Tile};
+use crate::tensor::{BLOCK, F4, I4, I8};
+
+/// 32 numbers of so many tokens.
+struct Inputs<const TOKENS: usize> {
+    /// Each pair of 16-bit numbers four times, once for each row of `W` that it meets.
+    pairs: [[[i16; 8]; TOKENS]; BLOCK / 2],
+    /// Scale of each token, four times.
+    scales: [[f32; 4]; TOKENS],
+    /// Sum over the 32 numbers, four times: what the minima multiply.
+    totals: [[f32; 4]; TOKENS],
+}
+
+/// `x` `[rows, in]`, `y` `[rows, out]`. The integers of `W` are unpacked once for up to four tokens.
+pub(super) fn product<G: Group>(
+    weight: &[Tile<G>],
+    inputs: usize,
+    outputs: usize,
+    mut x: &[f32],
+    mut y: &mut [f32],
+) {
+    while !x.is_empty() {
+        let tokens = match x.len() / inputs {
+            1 => 1,
+            2 | 3 => 2,
+            _ => 4,
+        };
+        let (these, rest) = x.split_at(tokens * inputs);
+        let (out, y_rest) = y.split_at_mut(tokens * outputs);
+        match tokens {
+            1 => rows::<G, 1>(weight, inputs, outputs, these, out),
+            2 => rows::<G, 2>(weight, inputs, outputs, these, out),
+            _ => rows::<G, 4>(weight, inputs, outputs, these, out),
+        }
+        (x, y) = (rest, y_rest);
+    }
+}
+
+fn rows<G: Group, const TOKENS: usize>(
+    weight: &[Tile<G>],
+    inputs: usize,
+    outputs: usize,
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let x = quantise::<TOKENS>(x, inputs);
+    // A number that the compiler does not know: it would unroll the loop, move the sums of each
+    // token together, and run out of registers.
+    let groups = black_box(weight.first().map_or(0, |tile| tile.groups.len()));
+    for (i, tiles) in weight.chunks_exact(x.len()).enumerate() {
+        let sums = tile(tiles, &x, groups);
+        for (sums, y) in sums.iter().zip(y.chunks_exact_mut(outputs)) {
+            let y = &mut y[i * ROWS..];
+            let sums: [f32; ROWS] = bytemuck::cast(sums.map(F4::to_array));
+            match y.first_chunk_mut() {
+                Some(y) => *y = sums,
+                None => y.copy_from_slice(&sums[..y.len()]),
+            }
+        }
+    }
+}
+
+/// The products of eight rows with each token.
+#[inline(always)]
+fn tile<G: Group, const TOKENS: usize>(
+    weight: &[Tile<G>],
+    x: &[Inputs<TOKENS>],
+    groups: usize,
+) -> [[F4; 2]; TOKENS] {
+    let mut sums = [[F4::splat(0.0); 2]; TOKENS];
+    for (w, x) in weight.iter().zip(x) {
+        let mut products = [[I4::zero(); 2]; TOKENS];
+        for g in 0..groups {
+            let g = g % w.groups.len();
+            let q = w.groups[g].unpack();
+            for pair in 0..2 {
+                for t in 0..TOKENS {
+                    let x = I8::from_array(x.pairs[2 * g + pair][t]);
+                    for half in 0..2 {
+                        products[t][half] = products[t][half].add_products(q[pair][half], x);
+                    }
+                }
+            }
+        }
+        for half in 0..2 {
+            let [d, m] = F4::halves(w.scales[half]);
+            for t in 0..TOKENS {
+                let scale = F4::from_array(x.scales[t]).times(d);
+                let scaled = products[t][half].to_f4();
+                sums[t][half] = sums[t][half]
+                    .add_product(scale, scaled)
+                    .add_product(m, F4::from_array(x.totals[t]));
+            }
+        }
+    }
+    sums
+}
+
+/// Blocks of `x` `[TOKENS, inputs]`.
+fn quantise<const TOKENS: usize>(x: &[f32], inputs: usize) -> Vec<Inputs<TOKENS>> {
+    let block = |b: usize| {
+        let mut block = Inputs {
+            pairs: [[[0; 8]; TOKENS]; BLOCK / 2],
+            scales: [[0.0; 4]; TOKENS],
+            totals: [[0.0; 4]; TOKENS],
+        };
+        for t in 0..TOKENS {
+            let x = &x[t * inputs + b * BLOCK..][..BLOCK];
+            // The bits of magnitudes have their order, and those of NaN are the largest.
+            let largest = x.iter().fold(0, |top: u32, v| top.max(v.abs().to_bits()));
+            let largest = f32::from_bits(largest);
+            let scale = largest / 32767.0;
+            let inverse = if largest > 0.0 { 32767.0 / largest } else { 0.0 };
+            // Far above the numbers, f32 has only whole ones: the sum is rounded to them, and its
+            // lower bits are the integer.
+            let rounded = |v: f32| (v * inverse + 12_582_912.0).to_bits() as i16;
+            let q: [i16; BLOCK] = from_fn(|j| rounded(x[j]));
+            for (pairs, q) in block.pairs.iter_mut().zip(q.as_chunks::<2>().0) {
+                pairs[t] = bytemuck::cast([*q; 4]);
+            }
+            let total: i32 = q.iter().map(|q| i32::from(*q)).sum();
+            block.scales[t] = [scale; 4];
+            block.totals[t] = [scale * total as f32; 4];
+        }
+        block
+    };
+    (0..inputs / BLOCK).map(block).collect()
+}
