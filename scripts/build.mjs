@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { ask, fail, isMain, lockedVersion, root, run, runPackage } from './tools.mjs'
 
 // What rustc lets LLVM use for wasm32 today, and SIMD from .cargo/config.toml. Named one by one:
@@ -16,12 +17,16 @@ const features = [
   'sign-ext',
   'simd',
 ]
+// Each entry of the face says where its wasm is: a bundler that sees a second place packs it there too.
+const bind = ['--target', 'web', '--omit-default-module-path']
 const optimise = ['-O3', '--mvp-features', ...features.map((name) => `--enable-${name}`)]
 
 export function build() {
   buildWasm('lokahi', 'run')
   buildWasm('lokahi_tools', 'tools')
+  for (const name of ['lokahi', 'lokahi_tools']) inline(name)
   buildFace()
+  writeIntegrity()
   runPackage('vite', ['build', 'www', '--base', './', '--emptyOutDir'])
 }
 
@@ -41,7 +46,7 @@ function buildWasm(name, feature) {
 
   // Optimising takes far longer than all the rest: the same input is not done twice.
   const input = createHash('sha256').update(readFileSync(wasm))
-  const stamp = input.update(JSON.stringify([cli, optimise])).digest('hex')
+  const stamp = input.update(JSON.stringify([cli, bind, optimise])).digest('hex')
   const stampFile = join(targetFolder(), `dist-${name}.sha256`)
   const made = [`${name}.js`, `${name}.d.ts`, `${name}_bg.wasm`].map((file) =>
     join(root, 'dist', file),
@@ -50,10 +55,32 @@ function buildWasm(name, feature) {
   if (last === stamp && made.every((file) => existsSync(file))) return
 
   rmSync(stampFile, { force: true })
-  run('wasm-bindgen', [wasm, '--target', 'web', '--out-dir', 'dist', '--out-name', name])
+  run('wasm-bindgen', [wasm, ...bind, '--out-dir', 'dist', '--out-name', name])
   const bound = join(root, `dist/${name}_bg.wasm`)
   runPackage('binaryen', [...optimise, bound, '-o', bound], { bin: 'wasm-opt' })
   writeFileSync(stampFile, stamp)
+}
+
+/** NAME_bg.wasm as a module of JavaScript, for lokahi/inline. */
+function inline(name) {
+  const bytes = gzipSync(readFileSync(join(root, `dist/${name}_bg.wasm`)), { level: 9 })
+  const module = join(root, `dist/${name}_wasm`)
+  writeFileSync(`${module}.js`, `export const base64 = '${bytes.toString('base64')}'\n`)
+  writeFileSync(`${module}.d.ts`, '/** In gzip. */\nexport declare const base64: string\n')
+}
+
+/** The hash of every file, as the `integrity` of HTML has it. */
+function writeIntegrity() {
+  const dist = join(root, 'dist')
+  const hash = (file) =>
+    `sha384-${createHash('sha384')
+      .update(readFileSync(join(dist, file)))
+      .digest('base64')}`
+  const hashes = readdirSync(dist).map((file) => [file, hash(file)])
+  writeFileSync(
+    join(dist, 'integrity.json'),
+    `${JSON.stringify(Object.fromEntries(hashes), null, 2)}\n`,
+  )
 }
 
 /** The TypeScript face beside the glue. What an earlier build left goes first: dist is published. */

@@ -11,13 +11,14 @@ import {
   firefox,
   isMain,
   lockedVersion,
+  npm,
   read,
   root,
   run,
   toolsFolder,
 } from './tools.mjs'
 
-export function setup({ browsers = false } = {}) {
+export function setup({ browsers = false, webkit = false } = {}) {
   rust()
   packages()
   cargoTool('wasm-bindgen-cli', lockedVersion('wasm-bindgen'), [
@@ -27,7 +28,7 @@ export function setup({ browsers = false } = {}) {
   if (browsers) {
     cargoTool('wasm-pack', '0.15.1', ['wasm-pack'])
     cargoTool('geckodriver', '0.37.1', ['geckodriver'])
-    systemPackages()
+    systemPackages({ webkit })
   }
 }
 
@@ -58,10 +59,6 @@ function packages() {
   const installed = join(root, 'node_modules/.package-lock.json')
   const lock = join(root, 'package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
-  // npm tells the scripts it starts where it is: on Windows, the command 'npm' is not a program.
-  const npm = process.env.npm_execpath?.endsWith('npm-cli.js')
-    ? [process.execPath, process.env.npm_execpath]
-    : ['npm']
   install('the npm packages', npm[0], [...npm.slice(1), 'ci'])
 }
 
@@ -77,7 +74,7 @@ function cargoTool(crate, version, commands) {
 }
 
 /** Browsers, the software GPUs that make WebGPU run without hardware, and Korean letters. */
-function systemPackages() {
+function systemPackages({ webkit }) {
   const lists = (folder, part) =>
     existsSync(folder) &&
     readdirSync(folder, { recursive: true }).some((file) => file.includes(part))
@@ -88,6 +85,13 @@ function systemPackages() {
     ['firefox-esr', firefox()],
   ]
   if (process.platform === 'linux') {
+    if (webkit) {
+      needs.push(
+        ['webkit2gtk-driver', find('WebKitWebDriver')],
+        ['xvfb', find('xvfb-run')],
+        ['xauth', find('xauth')],
+      )
+    }
     needs.push(
       ['mesa-vulkan-drivers', lists('/usr/share/vulkan/icd.d', 'lvp_icd')],
       ['libvulkan1', libraries.includes('libvulkan.so.1')],

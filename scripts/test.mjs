@@ -34,6 +34,15 @@ const steps = {
   scripts: () => nodeTests('scripts'),
   node: () => nodeTests('tests/node'),
   page: () => nodeTests('tests/page'),
+  package: () => nodeTests('tests/package', 'fast'),
+}
+
+/** What takes longer, and steps by name alone: `npm run test:package` takes them all. */
+const more = {
+  'setup-webkit': () => setup({ browsers: true, webkit: true }),
+  consumers: () => nodeTests('tests/package', 'bundlers'),
+  browsers: () => nodeTests('tests/package', 'browsers'),
+  robust: () => nodeTests('tests/package', 'robust'),
 }
 
 /** SmolLM2, for the tests that need a real model. Without it they are skipped. */
@@ -59,9 +68,9 @@ function inBrowser(...browser) {
 }
 
 /** Each file by its name, as the meaning of a folder here differs between versions of Node. */
-function nodeTests(folder) {
+function nodeTests(folder, only = '') {
   const files = readdirSync(join(root, folder), { recursive: true })
-    .filter((name) => name.endsWith('.test.mjs'))
+    .filter((name) => name.endsWith(`${only}.test.mjs`))
     .map((name) => join(folder, name))
   if (files.length === 0) throw new Error(`${folder} holds no *.test.mjs`)
   run(process.execPath, ['--test', '--test-reporter=spec', ...files.sort()])
@@ -71,12 +80,11 @@ const { values } = parseArgs({
   options: { list: { type: 'boolean' }, only: { type: 'string', multiple: true } },
 })
 const names = values.only?.flatMap((list) => list.split(',')) ?? Object.keys(steps)
-const unknown = names.filter((name) => !(name in steps))
+const all = { ...steps, ...more }
+const unknown = names.filter((name) => !(name in all))
 if (unknown.length > 0) {
   fail(
-    new Error(
-      `No step is called ${unknown.join(', ')}. There are: ${Object.keys(steps).join(', ')}`,
-    ),
+    new Error(`No step is called ${unknown.join(', ')}. There are: ${Object.keys(all).join(', ')}`),
   )
 }
 if (values.list) {
@@ -90,7 +98,7 @@ for (const name of names) {
   const start = performance.now()
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`
   try {
-    await steps[name]()
+    await all[name]()
   } catch (error) {
     console.error(`\n${name} failed after ${seconds()}: ${error.message}`)
     console.log(`${taken.length} passed, 1 failed`)

@@ -21,6 +21,11 @@ export function run(command, args, env = {}) {
   if (status !== 0) throw new Error(`${command} ended with ${signal ?? `exit status ${status}`}`)
 }
 
+// npm tells the scripts it starts where it is: on Windows, the command 'npm' is not a program.
+export const npm = process.env.npm_execpath?.endsWith('npm-cli.js')
+  ? [process.execPath, process.env.npm_execpath]
+  : ['npm']
+
 /** What a command prints, or '' when it is missing or fails. */
 export function ask(command, ...args) {
   const { status, stdout } = spawnSync(command, args, { cwd: root, encoding: 'utf8' })

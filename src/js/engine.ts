@@ -1,4 +1,5 @@
 import { LokahiError, wait } from './errors.js'
+import { intact, type Integrity } from './integrity.js'
 import * as core from './lokahi.js'
 import { platform, type WasmName, type WasmSource } from './platform.js'
 
@@ -15,6 +16,8 @@ export interface InitOptions {
   wasm?: WasmSource
   /** The same for the wasm of the tools, which is fetched when one is used. */
   toolsWasm?: WasmSource
+  /** What both must hash to: neither is compiled before it was compared. */
+  integrity?: Integrity
 }
 
 export interface Engine {
@@ -26,8 +29,11 @@ export interface Engine {
 }
 
 let loading: Promise<unknown> | undefined
+let opening: Promise<core.CoreDevice> | undefined
 let opened: core.CoreDevice | undefined
 let current: Engine | undefined
+let calls = 0
+let chosen = 0
 
 /**
  * Loads the wasm and chooses a backend. May be called again, at once or later, to choose another;
@@ -38,16 +44,23 @@ export async function init(options: InitOptions = {}): Promise<Engine> {
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new LokahiError('BadArgument', `device: expected auto, webgpu or cpu, got ${device}`)
   }
-  loading ??= load(core.default, 'lokahi', options.wasm)
+  const call = ++calls
   toolsWasm = options.toolsWasm ?? toolsWasm
+  integrity = options.integrity ?? integrity
+  loading ??= load(core.default, 'lokahi', options.wasm)
   try {
     await loading
   } catch (error) {
     loading = undefined
     throw error
   }
-  current = await choose(device)
-  return { ...current }
+  const found = await choose(device)
+  // Of calls at once, the last one decides, whichever takes longest.
+  if (call > chosen) {
+    chosen = call
+    current = found
+  }
+  return { ...found }
 }
 
 /** The part of the wasm that converts, resizes, combines and merges. */
@@ -55,6 +68,7 @@ export type Tools = typeof import('./lokahi_tools.js')
 
 let tools: Promise<Tools> | undefined
 let toolsWasm: WasmSource | undefined
+let integrity: Integrity | undefined
 
 /** Fetches the tools, once. */
 export async function loadTools(): Promise<Tools> {
@@ -76,10 +90,13 @@ async function load(
   name: WasmName,
   wasm: WasmSource | undefined,
 ): Promise<void> {
-  const source = wasm ?? (await platform.wasm(name))
+  const source = wasm ?? (await platform.wasm?.(name))
+  if (!source) throw new LokahiError('WasmNotFound', `${name}: import an entry of the package`)
   try {
-    await start({ module_or_path: source })
+    const module_or_path = integrity ? await intact(source, name, integrity) : source
+    await start({ module_or_path })
   } catch (cause) {
+    if (cause instanceof LokahiError) throw cause
     const where = source instanceof URL || typeof source === 'string' ? ` from ${source}` : ''
     throw new LokahiError(
       'WasmNotFound',
@@ -113,8 +130,10 @@ export async function openDevice(): Promise<core.CoreDevice> {
   if (!globalThis.navigator?.gpu) {
     throw new LokahiError('Device', 'there is no WebGPU here')
   }
-  if (!opened || opened.lost) opened = await wait(() => core.CoreDevice.open())
-  return opened
+  if (opened && !opened.lost) return opened
+  // Whoever comes while it is being opened waits for the same one.
+  opening ??= wait(() => core.CoreDevice.open()).finally(() => (opening = undefined))
+  return (opened = await opening)
 }
 
 /** The chosen engine; an error before `init`. */

@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'DeviceLost'
   | 'NotInitialised'
   | 'WasmNotFound'
+  | 'IntegrityMismatch'
   | 'Network'
   | 'Disposed'
   | 'WorkerLost'

@@ -48,4 +48,4 @@ function gone(error: NodeJS.ErrnoException): undefined {
   return undefined
 }
 
-export * from './index.js'
+export * from './face.js'

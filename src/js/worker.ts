@@ -87,11 +87,11 @@ export interface StartOptions extends InitOptions {
 
 /** Starts a worker, and `init` inside of it. */
 export async function startWorker(options: StartOptions = {}): Promise<RemoteLokahi> {
-  const { worker, device, wasm, toolsWasm } = options
+  const { worker, wasm, toolsWasm, ...others } = options
   const { root, end } = connect(worker ?? spawn(), ['init', 'combine'])
   const { init, combine } = root as Root
   try {
-    const started = await init({ device, wasm: near(wasm), toolsWasm: near(toolsWasm) })
+    const started = await init({ ...others, wasm: near(wasm), toolsWasm: near(toolsWasm) })
     const terminate = () => end(new LokahiError('Disposed', 'the worker was terminated'))
     return { ...started, combine, terminate }
   } catch (error) {

@@ -15,13 +15,17 @@ const withoutWebGpu = () => [
   '--disable-features=WebGPU',
 ]
 
-/** A folder on a server of its own and a browser with or without WebGPU: { url, browser, close }. */
-export async function open({ webgpu, folder = built, headers }) {
-  const server = await serve(folder, { port: 0, headers, models })
-  const browser = await chromium.launch({
+/** A Chromium with or without WebGPU. */
+export const launch = ({ webgpu }) =>
+  chromium.launch({
     executablePath: chromiumPath(),
     args: webgpu ? chromiumArgs() : withoutWebGpu(),
   })
+
+/** A folder on a server of its own and a browser with or without WebGPU: { url, browser, close }. */
+export async function open({ webgpu, folder = built, headers }) {
+  const server = await serve(folder, { port: 0, headers, models })
+  const browser = await launch({ webgpu })
   return {
     url: server.url,
     browser,
