@@ -67,6 +67,7 @@ fn rows<G: Group, const TOKENS: usize>(
 }
 
 /// The products of eight rows with each token.
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formula")]
 #[inline(always)]
 fn tile<G: Group, const TOKENS: usize>(
     weight: &[Tile<G>],
