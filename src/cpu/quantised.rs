@@ -9,12 +9,12 @@ use crate::tensor::{BLOCK, F4, I4, I8};
 
 /// 32 numbers of so many tokens.
 struct Inputs<const TOKENS: usize> {
-    /// Each pair of 16-bit numbers four times, once for each row of `W` that it meets.
-    pairs: [[[i16; 8]; TOKENS]; BLOCK / 2],
-    /// Scale of each token, four times.
-    scales: [[f32; 4]; TOKENS],
-    /// Sum over the 32 numbers, four times: what the minima multiply.
-    totals: [[f32; 4]; TOKENS],
+    /// Pairs of 16-bit numbers: one instruction multiplies a pair with four rows of `W`.
+    pairs: [[[i16; 2]; TOKENS]; BLOCK / 2],
+    /// Scale of each token.
+    scales: [f32; TOKENS],
+    /// Sum over the 32 numbers: what the minima multiply.
+    totals: [f32; TOKENS],
 }
 
 /// `x` `[rows, in]`, `y` `[rows, out]`. The integers of `W` are unpacked once for up to four tokens.
@@ -82,7 +82,7 @@ fn tile<G: Group, const TOKENS: usize>(
             let q = w.groups[g].unpack();
             for pair in 0..2 {
                 for t in 0..TOKENS {
-                    let x = I8::from_array(x.pairs[2 * g + pair][t]);
+                    let x = I8::pairs(x.pairs[2 * g + pair][t]);
                     for half in 0..2 {
                         products[t][half] = products[t][half].add_products(q[pair][half], x);
                     }
@@ -92,11 +92,10 @@ fn tile<G: Group, const TOKENS: usize>(
         for half in 0..2 {
             let [d, m] = F4::halves(w.scales[half]);
             for t in 0..TOKENS {
-                let scale = F4::from_array(x.scales[t]).times(d);
+                let scale = F4::splat(x.scales[t]).times(d);
                 let scaled = products[t][half].to_f4();
-                sums[t][half] = sums[t][half]
-                    .add_product(scale, scaled)
-                    .add_product(m, F4::from_array(x.totals[t]));
+                sums[t][half] =
+                    sums[t][half].add_product(scale, scaled).add_product(m, F4::splat(x.totals[t]));
             }
         }
     }
@@ -107,9 +106,9 @@ fn tile<G: Group, const TOKENS: usize>(
 fn quantise<const TOKENS: usize>(x: &[f32], inputs: usize) -> Vec<Inputs<TOKENS>> {
     let block = |b: usize| {
         let mut block = Inputs {
-            pairs: [[[0; 8]; TOKENS]; BLOCK / 2],
-            scales: [[0.0; 4]; TOKENS],
-            totals: [[0.0; 4]; TOKENS],
+            pairs: [[[0; 2]; TOKENS]; BLOCK / 2],
+            scales: [0.0; TOKENS],
+            totals: [0.0; TOKENS],
         };
         for t in 0..TOKENS {
             let x = &x[t * inputs + b * BLOCK..][..BLOCK];
@@ -123,11 +122,11 @@ fn quantise<const TOKENS: usize>(x: &[f32], inputs: usize) -> Vec<Inputs<TOKENS>
             let rounded = |v: f32| (v * inverse + 12_582_912.0).to_bits() as i16;
             let q: [i16; BLOCK] = from_fn(|j| rounded(x[j]));
             for (pairs, q) in block.pairs.iter_mut().zip(q.as_chunks::<2>().0) {
-                pairs[t] = bytemuck::cast([*q; 4]);
+                pairs[t] = *q;
             }
             let total: i32 = q.iter().map(|q| i32::from(*q)).sum();
-            block.scales[t] = [scale; 4];
-            block.totals[t] = [scale * total as f32; 4];
+            block.scales[t] = scale;
+            block.totals[t] = scale * total as f32;
         }
         block
     };

@@ -102,9 +102,10 @@ mod lanes {
     }
 
     impl I8 {
+        /// The same two numbers four times.
         #[inline(always)]
-        pub fn from_array(v: [i16; 8]) -> Self {
-            Self(bytemuck::cast(v))
+        pub fn pairs(pair: [i16; 2]) -> Self {
+            Self(i32x4_splat(bytemuck::cast(pair)))
         }
 
         /// The four half bytes of each word, the lowest first.
@@ -200,8 +201,9 @@ mod lanes {
     }
 
     impl I8 {
-        pub fn from_array(v: [i16; 8]) -> Self {
-            Self(v)
+        /// The same two numbers four times.
+        pub fn pairs([a, b]: [i16; 2]) -> Self {
+            Self([a, b, a, b, a, b, a, b])
         }
 
         /// The four half bytes of each word, the lowest first.
