@@ -4,11 +4,11 @@ use super::{
     Cpu, CpuFactors, Target, Weight, dequantise::dequantise, loha_merge::loha_merge,
     lokr_merge::lokr_merge, lora_merge::lora_merge,
 };
-use crate::backend::Added;
+use crate::{Result, backend::Added};
 
 /// By the first row of strengths.
-pub(super) fn merge(weight: &Weight, added: Added<'_, Cpu>) -> Vec<f32> {
-    let mut merged = dequantise(weight);
+pub(super) fn merge(weight: &Weight, added: Added<'_, Cpu>) -> Result<Vec<f32>> {
+    let mut merged = dequantise(weight)?;
     for delta in &added.deltas.0 {
         let strength = added.strengths[added.first * added.width + delta.adapter];
         if strength == 0.0 {
@@ -22,5 +22,5 @@ pub(super) fn merge(weight: &Weight, added: Added<'_, Cpu>) -> Vec<f32> {
             CpuFactors::Lokr(f) => lokr_merge(f, target, &mut merged),
         }
     }
-    merged
+    Ok(merged)
 }

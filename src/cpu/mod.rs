@@ -112,6 +112,16 @@ struct CpuDelta {
     _held: Held,
 }
 
+/// So many zeros, or a named error where there is no memory for them.
+fn zeros(len: usize) -> Result<Vec<f32>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(len).map_err(|_| Error::Device {
+        reason: format!("no memory for a buffer of {len} numbers"),
+    })?;
+    buffer.resize(len, 0.0);
+    Ok(buffer)
+}
+
 impl Backend for Cpu {
     type Buffer = Vec<f32>;
     type Weight = Weight;
@@ -123,12 +133,7 @@ impl Backend for Cpu {
     }
 
     fn zeros(&mut self, len: usize) -> Result<Vec<f32>> {
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(len).map_err(|_| Error::Device {
-            reason: format!("no memory for a buffer of {len} numbers"),
-        })?;
-        buffer.resize(len, 0.0);
-        Ok(buffer)
+        zeros(len)
     }
 
     fn upload(&mut self, data: &[f32]) -> Result<Vec<f32>> {
@@ -177,12 +182,12 @@ impl Backend for Cpu {
     }
 
     fn read_weight(&mut self, weight: &Weight) -> Self::Reading {
-        ready(Ok(dequantise::dequantise(weight)))
+        ready(dequantise::dequantise(weight))
     }
 
     fn merge(&mut self, weight: &Weight, added: Added<'_, Self>) -> Result<Weight> {
         let shape = [weight.outputs, weight.inputs];
-        Ok(Weight::new(&self.ledger, shape, Data::F32(merge::merge(weight, added))))
+        Ok(Weight::new(&self.ledger, shape, Data::F32(merge::merge(weight, added)?)))
     }
 
     fn embed(&mut self, table: &Weight, ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
