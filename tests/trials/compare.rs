@@ -19,10 +19,10 @@ pub fn sum(terms: usize) -> Tolerance {
     Tolerance { absolute, relative: 1e-5 }
 }
 
-/// A sum of `terms` products of blocks with numbers that were rounded to 16 bits, which the CPU
-/// backend does: each is off by up to 2^-16 times a number of a block (here of size about two).
-pub fn sum_16(terms: usize) -> Tolerance {
-    Tolerance { absolute: 1e-4 * (terms as f64).sqrt(), relative: 1e-5 }
+/// A sum whose terms carry errors of their own, and the standard deviation that these have together:
+/// no more than one sum in 500 million is six of them off.
+pub fn noisy(sum: Tolerance, deviation: f64) -> Tolerance {
+    Tolerance { absolute: sum.absolute + 6.0 * deviation, ..sum }
 }
 
 /// A share of the largest magnitude that is expected.
