@@ -192,6 +192,13 @@ impl Error {
         }
     }
 
+    /// A [`Error::MissingTensor`] of a model, by its full name: the module is what its name begins
+    /// with.
+    pub(crate) fn missing(tensor: String) -> Self {
+        let module = tensor.rsplit_once('.').map_or(&*tensor, |(module, _)| module).to_owned();
+        Self::MissingTensor { module, tensor }
+    }
+
     /// A [`Error::BadArgument`].
     pub(crate) fn argument(
         name: impl Into<String>,

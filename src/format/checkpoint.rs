@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Files, Gather, Layout, ModelConfig, Parts, Progress, gguf, safetensors, shards};
+use super::{Files, Gather, Layout, ModelConfig, Parts, gguf, safetensors, shards};
+use crate::Result;
 use crate::tensor::Tensor;
-use crate::{Error, Result};
 
 /// A base model: its config and exactly the tensors that the config asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,7 @@ impl Checkpoint {
         let gguf = files.names().find(|name| name.ends_with(".gguf"));
         if let Some(name) = gguf.filter(|_| !files.has("config.json")) {
             let (name, bytes) = files.get(name)?;
-            let header = whole(gguf::Header::parse(name, bytes, bytes.len() as u64)?)?;
+            let header = gguf::Header::parse(name, bytes, bytes.len() as u64)?.whole(name)?;
             let scalars = gguf::model::scalars(&header).unwrap_or(0..0);
             let scalars = Parts::whole(bytes).get(&scalars).unwrap_or(&[]).to_vec();
             return Self::gather(Layout::gguf(&header, &scalars)?, &[bytes]);
@@ -37,7 +37,8 @@ impl Checkpoint {
         let (mut headers, mut all) = (Vec::new(), Vec::new());
         for name in shards::names(index.as_ref()) {
             let (name, bytes) = files.get(&name)?;
-            headers.push(whole(safetensors::Header::parse(name, bytes, bytes.len() as u64)?)?);
+            let header = safetensors::Header::parse(name, bytes, bytes.len() as u64)?;
+            headers.push(header.whole(name)?);
             all.push(bytes);
         }
         Self::gather(Layout::safetensors(config, &headers, index.as_ref())?, &all)
@@ -61,15 +62,5 @@ impl Checkpoint {
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.tensors.values().map(Tensor::len).sum()
-    }
-}
-
-/// The header of a file that is in memory whole: one that goes on is an error of its parser.
-fn whole<T>(header: Progress<T>) -> Result<T> {
-    match header {
-        Progress::Done(header) => Ok(header),
-        Progress::More(wanted) => {
-            Err(Error::argument("file", format!("a header of {wanted} bytes"), "fewer"))
-        }
     }
 }

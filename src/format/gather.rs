@@ -87,6 +87,12 @@ impl File {
         }
         let bytes = take(piece, &mut self.at, place.range.end);
         if self.at < place.range.end {
+            // Room for the whole of it at once: a vector that grows as it needs takes twice as much.
+            let len = usize::try_from(place.range.end - place.range.start).unwrap_or(usize::MAX);
+            let more = len.saturating_sub(self.begun.len());
+            self.begun.try_reserve_exact(more).map_err(|_| Error::Device {
+                reason: format!("no memory for tensor {}, {len} bytes", place.name),
+            })?;
             self.begun.extend_from_slice(bytes);
             return Ok(None);
         }

@@ -103,8 +103,7 @@ impl Layout {
             has_twin.then(|| (HEAD.to_owned(), shapes.get(EMBEDDING).cloned().unwrap_or_default()));
         for (name, expected) in shapes.into_iter().chain(head) {
             let Some(place) = places.remove(&name) else {
-                let module = name.rsplit_once('.').map_or(&*name, |(module, _)| module).to_owned();
-                return Err(Error::MissingTensor { module, tensor: name });
+                return Err(Error::missing(name));
             };
             if place.shape != expected {
                 return Err(Error::shape(format!("tensor {name}"), &expected, &place.shape));

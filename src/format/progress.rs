@@ -22,6 +22,19 @@ impl<T> Progress<T> {
         }
     }
 
+    /// The header of a file that is in memory whole, of the name `file` for errors. One that goes on
+    /// is an error of its parser already.
+    pub(super) fn whole(self, file: &str) -> Result<T> {
+        match self {
+            Self::Done(header) => Ok(header),
+            Self::More(wanted) => Err(Error::BadFile {
+                file: file.to_owned(),
+                expected: format!("a header of {wanted} bytes"),
+                got: "fewer".into(),
+            }),
+        }
+    }
+
     /// The header, or an error where it goes on.
     pub fn done(&self) -> Result<&T> {
         match self {

@@ -181,9 +181,7 @@ impl<B: Backend> Builder<B> {
         let unfinished = self.pieces.iter().filter(|piece| !done(piece));
         let missing = unfinished.flat_map(Piece::tensors).find(|n| !self.waiting.contains_key(*n));
         let (None, Some(embedding)) = (missing, self.embedding) else {
-            let tensor = missing.cloned().unwrap_or_default();
-            let module = tensor.trim_end_matches(".weight").to_owned();
-            return Err(Error::MissingTensor { module, tensor });
+            return Err(Error::missing(missing.cloned().unwrap_or_default()));
         };
         let rope = self.backend.upload(&rope::table(&self.config, self.context))?;
         let linears: Vec<_> = self.linears.into_values().collect();

@@ -21,9 +21,8 @@ pub use metadata::Metadata;
 pub use value::{Elements, Value};
 pub use write::write;
 
-use super::Progress;
+use crate::Result;
 use crate::tensor::Tensor;
-use crate::{Error, Result};
 
 /// A parsed GGUF file, borrowing its bytes.
 #[derive(Debug)]
@@ -35,15 +34,8 @@ pub struct Gguf<'a> {
 impl<'a> Gguf<'a> {
     /// Reads the header; `file` is the name for errors.
     pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self> {
-        match Header::parse(file, bytes, bytes.len() as u64)? {
-            Progress::Done(header) => Ok(Self { header, bytes }),
-            // Bytes behind the end of the file are an error of the parser already.
-            Progress::More(wanted) => Err(Error::BadFile {
-                file: file.to_owned(),
-                expected: format!("a header of at least {wanted} bytes"),
-                got: format!("{} bytes", bytes.len()),
-            }),
-        }
+        let header = Header::parse(file, bytes, bytes.len() as u64)?.whole(file)?;
+        Ok(Self { header, bytes })
     }
 
     /// Metadata and tensor infos.

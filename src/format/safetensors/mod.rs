@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 pub use header::{Entry, Header};
 pub use write::{NewEntry, header, write};
 
+use super::Parts;
 use super::numbers::{append_le_bytes, from_le_bytes};
-use super::{Parts, Progress};
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
@@ -29,15 +29,8 @@ impl<'a> Tensors<'a> {
     /// A file that is in memory whole; `file` is its name for errors. The header must describe
     /// exactly the bytes that follow it.
     pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self> {
-        match Header::parse(file, bytes, bytes.len() as u64)? {
-            Progress::Done(header) => Ok(Self::new(header, Parts::whole(bytes))),
-            // A header longer than the file is an error of the parser already.
-            Progress::More(wanted) => Err(Error::BadFile {
-                file: file.to_owned(),
-                expected: format!("a header of {wanted} bytes"),
-                got: format!("{} bytes", bytes.len()),
-            }),
-        }
+        let header = Header::parse(file, bytes, bytes.len() as u64)?.whole(file)?;
+        Ok(Self::new(header, Parts::whole(bytes)))
     }
 
     /// A file of which some parts are at hand.
