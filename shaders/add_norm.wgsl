@@ -32,8 +32,7 @@ fn main(
     x[row + j] = v;
     sum += v * v;
   }
-  let mean = sum_of_lanes(lane, sum) / f32(p.width);
-  let inverse = inverseSqrt(mean + p.epsilon);
+  let inverse = inverse_rms(lane, sum, p.width);
   for (var j = lane; j < p.width; j += 64u) {
     result[t * p.width + j] = x[row + j] * inverse * weight[j];
   }

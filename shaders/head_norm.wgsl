@@ -35,8 +35,7 @@ fn main(
     qkv[at + j] = v;
     sum += v * v;
   }
-  let mean = sum_of_lanes(lane, sum) / f32(p.size);
-  let inverse = inverseSqrt(mean + p.epsilon);
+  let inverse = inverse_rms(lane, sum, p.size);
   if head >= p.query + p.key_value {
     return;
   }

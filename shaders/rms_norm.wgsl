@@ -26,8 +26,7 @@ fn main(
   for (var j = lane; j < p.width; j += 64u) {
     sum += x[row + j] * x[row + j];
   }
-  let mean = sum_of_lanes(lane, sum) / f32(p.width);
-  let inverse = inverseSqrt(mean + p.epsilon);
+  let inverse = inverse_rms(lane, sum, p.width);
   for (var j = lane; j < p.width; j += 64u) {
     result[t * p.width + j] = x[row + j] * inverse * weight[j];
   }

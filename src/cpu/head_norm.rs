@@ -1,6 +1,6 @@
 //! Root mean square norm of every query and key head, in place.
 
-use super::dot::dot;
+use super::rms_norm::inverse_rms;
 use crate::backend::Heads;
 
 /// `qkv` `[rows, heads.qkv()]`; `weight` `[2, size]`: for queries, then for keys.
@@ -10,7 +10,7 @@ pub(super) fn head_norm(qkv: &mut [f32], heads: Heads, weight: &[f32], epsilon: 
     for row in qkv.chunks_exact_mut(heads.qkv()) {
         let normed = row.chunks_exact_mut(size).take(query + key_value);
         for (h, head) in normed.enumerate() {
-            let inverse = 1.0 / (dot(head, head) / size as f32 + epsilon).sqrt();
+            let inverse = inverse_rms(head, epsilon);
             let weight = if h < query { for_query } else { for_key };
             for (x, w) in head.iter_mut().zip(weight) {
                 *x *= inverse * w;

@@ -6,9 +6,14 @@ use super::dot::dot;
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let width = weight.len();
     for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-        let inverse = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
+        let inverse = inverse_rms(x, epsilon);
         for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
             *out = x * inverse * w;
         }
     }
+}
+
+/// `1 / sqrt(mean(x^2) + epsilon)`.
+pub(super) fn inverse_rms(x: &[f32], epsilon: f32) -> f32 {
+    1.0 / (dot(x, x) / x.len() as f32 + epsilon).sqrt()
 }

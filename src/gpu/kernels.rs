@@ -28,7 +28,7 @@ pub struct Spec {
 }
 
 const INDEX: &str = include_str!("../../shaders/common/index.wgsl");
-const LANES: &str = include_str!("../../shaders/common/lanes.wgsl");
+const INVERSE_RMS: &str = include_str!("../../shaders/common/inverse_rms.wgsl");
 const DELTAS: &str = include_str!("../../shaders/common/deltas.wgsl");
 /// One verb of every method, and what chooses among them.
 const DOWN: &str = concat!(
@@ -84,18 +84,18 @@ macro_rules! kernels {
 }
 
 kernels! {
-    AddNorm = "add_norm", [LANES, DELTAS, UP], false,
+    AddNorm = "add_norm", [INVERSE_RMS, DELTAS, UP], false,
         [Read, Read, Read, Read, Write, Read, Read, Write];
     Argmax = "argmax", [], false, [Read, Write];
     Attention = "attention", [], false, [Read, Read, Read, Write];
     Embed = "embed", [INDEX], true, [Read, Read, Write];
-    HeadNorm = "head_norm", [LANES, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read];
+    HeadNorm = "head_norm", [INVERSE_RMS, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read];
     Linear = "linear", [INDEX, DELTAS, DOWN, LINEAR], true,
         [Read, Read, Read, Write, Read, Read, Read, Write];
     LinearOne = "linear_one", [INDEX, DELTAS, DOWN, LINEAR], true,
         [Read, Read, Read, Write, Read, Read, Read, Write];
     Merge = "merge", [INDEX, DELTAS, MERGE], true, [Read, Read, Read, Read, Write];
-    RmsNorm = "rms_norm", [LANES], false, [Read, Read, Write];
+    RmsNorm = "rms_norm", [INVERSE_RMS], false, [Read, Read, Write];
     Rope = "rope", [INDEX, DELTAS, UP], false, [Read, Read, Read, Read, Write, Read, Write, Write];
     SiluMul = "silu_mul", [INDEX, DELTAS, UP], false, [Read, Read, Read, Read, Read, Write];
     Up = "up", [INDEX, DELTAS, UP], false, [Read, Read, Read, Read, Write];
