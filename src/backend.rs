@@ -109,21 +109,19 @@ pub trait Backend {
     /// `out[t] = table[ids[t]]`: `table` `[vocabulary, hidden]`, `out` `[rows, hidden]`.
     fn embed(&mut self, table: &Self::Weight, ids: &[u32], out: &mut Self::Buffer) -> Result<()>;
 
-    /// `out[t] = x[first + t] / rms(x[first + t]) * weight`: `x` `[.., width]`, `weight`
-    /// `[width]`, `out` `[rows, width]`; `rms = sqrt(mean of squares + epsilon)`.
-    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
+    /// `out = x / rms(x) * weight` for these rows of `x`: `x` `[.., width]`, `weight` `[width]`,
+    /// `out` `[rows, width]`; `rms = sqrt(mean of squares + epsilon)`.
     fn rms_norm(
         &mut self,
         x: &Self::Buffer,
-        first: usize,
-        rows: usize,
+        rows: Range<usize>,
         weight: &Self::Buffer,
         width: usize,
         epsilon: f32,
         out: &mut Self::Buffer,
     );
 
-    /// `x[first + t] += y[first + t]`, with the deltas of the product `y`; then `out[t]` is its norm
+    /// `x += y` for these rows of both, with the deltas of the product `y`; then `out` is their norm
     /// as in [`Backend::rms_norm`]: `x`, `y` `[.., width]`, `out` `[rows, width]`.
     #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, one argument each")]
     fn add_norm(
@@ -131,8 +129,7 @@ pub trait Backend {
         x: &mut Self::Buffer,
         y: &Self::Buffer,
         added: Option<Added<'_, Self>>,
-        first: usize,
-        rows: usize,
+        rows: Range<usize>,
         weight: &Self::Buffer,
         width: usize,
         epsilon: f32,

@@ -31,6 +31,7 @@ mod up;
 
 use std::{
     future::{Ready, ready},
+    ops::Range,
     rc::Rc,
 };
 
@@ -198,14 +199,13 @@ impl Backend for Cpu {
     fn rms_norm(
         &mut self,
         x: &Vec<f32>,
-        first: usize,
-        rows: usize,
+        rows: Range<usize>,
         weight: &Vec<f32>,
         width: usize,
         epsilon: f32,
         out: &mut Vec<f32>,
     ) {
-        rms_norm::rms_norm(&x[first * width..][..rows * width], weight, epsilon, out);
+        rms_norm::rms_norm(&x[rows.start * width..rows.end * width], weight, epsilon, out);
     }
 
     fn add_norm(
@@ -213,14 +213,13 @@ impl Backend for Cpu {
         x: &mut Vec<f32>,
         y: &Vec<f32>,
         _: Option<Added<'_, Self>>,
-        first: usize,
-        rows: usize,
+        rows: Range<usize>,
         weight: &Vec<f32>,
         width: usize,
         epsilon: f32,
         out: &mut Vec<f32>,
     ) {
-        let rows = first * width..(first + rows) * width;
+        let rows = rows.start * width..rows.end * width;
         add_norm::add_norm(&mut x[rows.clone()], &y[rows], weight, epsilon, out);
     }
 

@@ -12,7 +12,7 @@ mod recorder;
 mod self_test;
 mod weight;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, ops::Range, pin::Pin};
 
 pub use buffer::Buffer;
 pub use deltas::Deltas;
@@ -193,20 +193,24 @@ impl Backend for Gpu {
     fn rms_norm(
         &mut self,
         x: &Buffer,
-        first: usize,
-        rows: usize,
+        rows: Range<usize>,
         weight: &Buffer,
         width: usize,
         epsilon: f32,
         out: &mut Buffer,
     ) {
         let params = params::RmsNorm {
-            first: first as u32,
-            rows: rows as u32,
+            first: rows.start as u32,
+            rows: rows.len() as u32,
             width: width as u32,
             epsilon,
         };
-        self.recorder.run_workgroups(plain(Kernel::RmsNorm), &params, &[x, weight, out], rows);
+        self.recorder.run_workgroups(
+            plain(Kernel::RmsNorm),
+            &params,
+            &[x, weight, out],
+            rows.len(),
+        );
     }
 
     fn add_norm(
@@ -214,8 +218,7 @@ impl Backend for Gpu {
         x: &mut Buffer,
         y: &Buffer,
         added: Option<Added<'_, Self>>,
-        first: usize,
-        rows: usize,
+        rows: Range<usize>,
         weight: &Buffer,
         width: usize,
         epsilon: f32,
@@ -224,13 +227,13 @@ impl Backend for Gpu {
         let ([headers, factors, strengths, codes], added) = self.bindings.of(added);
         let params = params::AddNorm {
             added,
-            first: first as u32,
-            rows: rows as u32,
+            first: rows.start as u32,
+            rows: rows.len() as u32,
             width: width as u32,
             epsilon,
         };
         let buffers = [headers, factors, strengths, codes, x, y, weight, out];
-        self.recorder.run_workgroups(plain(Kernel::AddNorm), &params, &buffers, rows);
+        self.recorder.run_workgroups(plain(Kernel::AddNorm), &params, &buffers, rows.len());
     }
 
     fn linears(

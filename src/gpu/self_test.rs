@@ -60,7 +60,7 @@ async fn net<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
     let mut keys = backend.zeros(ROWS * heads.size)?;
     let mut values = backend.zeros(ROWS * heads.size)?;
     let mut out = backend.zeros(ROWS * heads.query * heads.size)?;
-    backend.rms_norm(&x, 0, ROWS, &norm, WIDTH, 1e-5, &mut normed);
+    backend.rms_norm(&x, 0..ROWS, &norm, WIDTH, 1e-5, &mut normed);
     let (deltas, strengths) = (&deltas, &strengths);
     let added =
         Some(Added { deltas, strengths, active: &[true], first: 0, width: 0, merged: false });

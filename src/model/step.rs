@@ -94,10 +94,9 @@ impl<B: Backend> Model<B> {
         let (epsilon, layers) = (config.rms_norm_eps, config.num_hidden_layers);
         let first = rows - logit_rows;
         // Behind the last layer only rows that become logits go on.
-        let range = |norm| if norm == 2 * layers { (first, logit_rows) } else { (0, rows) };
+        let going = |norm| if norm == 2 * layers { first..rows } else { 0..rows };
         backend.embed(&self.embedding, &batch.ids, x)?;
-        let (from, count) = range(0);
-        backend.rms_norm(x, from, count, &norms[0], hidden, epsilon, normed);
+        backend.rms_norm(x, going(0), &norms[0], hidden, epsilon, normed);
         for layer in 0..layers {
             let products = &linears[layer * PER_LAYER..][..PER_LAYER];
             // A product's deltas are added by the kernel that reads it.
@@ -113,13 +112,12 @@ impl<B: Backend> Model<B> {
             }
             let added = products[OUT].run(backend, attended, rows, mix, product)?;
             let norm = &norms[2 * layer + 1];
-            backend.add_norm(x, product, added, 0, rows, norm, hidden, epsilon, normed);
+            backend.add_norm(x, product, added, 0..rows, norm, hidden, epsilon, normed);
             let added = products[GATE_UP].run(backend, normed, rows, mix, gate_up)?;
             backend.silu_mul(gate_up, added, rows, wide, activated);
             let added = products[DOWN].run(backend, activated, rows, mix, product)?;
-            let (from, count) = range(2 * layer + 2);
-            let norm = &norms[2 * layer + 2];
-            backend.add_norm(x, product, added, from, count, norm, hidden, epsilon, normed);
+            let (norm, going) = (&norms[2 * layer + 2], going(2 * layer + 2));
+            backend.add_norm(x, product, added, going, norm, hidden, epsilon, normed);
         }
         let head = &linears[layers * PER_LAYER];
         let mix = mix.map(|mix| Mix { first, ..mix });

@@ -109,8 +109,8 @@ pub async fn add_norm<B: Backend>(mut backend: B) {
         let [mut x_buffer, y_buffer, weight_buffer] =
             [&x, &y, &weight].map(|v| backend.upload(v).unwrap());
         let mut out = nan(backend, rows * width);
-        let (x_out, y_in) = (&mut x_buffer, &y_buffer);
-        backend.add_norm(x_out, y_in, None, first, rows, &weight_buffer, width, 1e-5, &mut out);
+        let (to, y_in, of) = (&mut x_buffer, &y_buffer, first..first + rows);
+        backend.add_norm(to, y_in, None, of, &weight_buffer, width, 1e-5, &mut out);
         let mut sums = widen(&x);
         for (x, y) in sums[first * width..].iter_mut().zip(&y[first * width..]) {
             *x += f64::from(*y);
@@ -615,7 +615,7 @@ pub async fn readers_of_products<B: Backend>(mut backend: B) {
     let (first, added) = (1, Some(mixed.loaded.added()));
     let mut out = nan(backend, (rows - first) * width);
     let (to, rest) = (&mut stream, rows - first);
-    backend.add_norm(to, &y, added, first, rest, &weights, width, 1e-5, &mut out);
+    backend.add_norm(to, &y, added, first..rows, &weights, width, 1e-5, &mut out);
     let sums: Vec<_> = mixed.want.iter().zip(&x).map(|(y, x)| y + f64::from(*x)).collect();
     let got = read(backend, &stream, rows * width).await;
     let from = first * width;
@@ -707,7 +707,7 @@ pub async fn rms_norm<B: Backend>(mut backend: B) {
         let weight = noise.numbers(width);
         let buffers = [&x, &weight].map(|v| backend.upload(v).unwrap());
         let mut out = nan(backend, rows * width);
-        backend.rms_norm(&buffers[0], first, rows, &buffers[1], width, 1e-5, &mut out);
+        backend.rms_norm(&buffers[0], first..first + rows, &buffers[1], width, 1e-5, &mut out);
         let want = oracle::rms_norm(&widen(&x[first * width..]), &widen(&weight), 1e-5);
         let got = read(backend, &out, rows * width).await;
         assert_close(&format!("{} rms_norm {width}", name::<B>()), &got, &want, POINTWISE);
