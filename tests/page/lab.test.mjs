@@ -1,11 +1,8 @@
 // The lab in a real Chromium: its numbers against worked examples, its address, its languages, axe.
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
-import { near, open, settled } from './browser.mjs'
+import { choose, grave, near, open, overflow, visit as visitPage } from './browser.mjs'
 
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const PARTS = ['products', 'count', 'budget']
 
 let place
@@ -14,25 +11,11 @@ after(() => place?.close())
 
 /** A page with all parts of the lab loaded. */
 async function visit(hash = '#v=1', options = {}) {
-  const context = await place.browser.newContext({
-    viewport: { width: 1280, height: 900 },
-    locale: 'en',
-    reducedMotion: 'reduce',
-    ...options,
-  })
-  const page = await context.newPage()
-  const complaints = []
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  await page.goto(place.url + hash)
-  await settled(page)
-  for (const part of PARTS) await near(page, part)
-  return { page, complaints, close: () => context.close() }
+  const visited = await visitPage(place, hash, { reducedMotion: 'reduce', ...options })
+  for (const part of PARTS) await near(visited.page, part)
+  return visited
 }
 
-const choose = (page, label) => page.getByRole('radio', { name: label, exact: true }).check()
 /** Text with plain spaces, as it is typed here. */
 const said = async (locator) => (await locator.innerText()).replace(/[\u202f\s]+/g, ' ').trim()
 
@@ -293,15 +276,7 @@ for (const colorScheme of ['light', 'dark'])
       await page.evaluate(() => {
         for (const details of document.querySelectorAll('[data-part] details')) details.open = true
       })
-      await page.evaluate(await readFile(axe, 'utf8'))
-      const { violations } = await page.evaluate(() => window.axe.run())
-      const grave = violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join('\n')}`)
-      assert.deepEqual(grave, [])
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      )
-      assert.ok(overflow <= 0, `${overflow} px wider than the window`)
+      assert.deepEqual(await grave(page), [])
+      assert.ok((await overflow(page)) <= 0, 'wider than the window')
       await close()
     })

@@ -23,13 +23,13 @@ async function visit({ width, height, colorScheme, locale, hash, deviceScaleFact
   await page.goto(url + hash)
   await settled(page)
   await drawn(page)
-  if (fullPage) for (const part of PARTS) await near(page, part)
-  await page.waitForTimeout(300)
   return page
 }
 
 async function picture(file, { fullPage, ...how }) {
   const page = await visit(how)
+  if (fullPage) for (const part of PARTS) await near(page, part)
+  await page.waitForTimeout(300)
   await page.screenshot({ path: file, fullPage })
   console.log(file)
   if (fullPage)

@@ -1,7 +1,7 @@
 /** What can be set in the lab, and its form in the address. */
 
 import { METHODS, type Method } from '../state/choices'
-import type { Convention, Mode } from './maths/count'
+import type { Convention, LokrOptions, Mode } from './maths/count'
 import { MODELS, TARGETS, type Target } from './maths/shapes'
 
 export const MODES = ['rank', 'budget'] as const satisfies readonly Mode[]
@@ -101,6 +101,14 @@ export const LIMITS = {
   row: { min: 0, max: 9999, step: 1 },
   col: { min: 0, max: 9999, step: 1 },
 } as const
+
+/** `whole` is LyCORIS's alone. */
+export const lokrOptions = ({ factor, convention, both, whole }: LabSettings): LokrOptions => ({
+  factor,
+  convention,
+  both,
+  whole: whole && convention === 'lycoris',
+})
 
 const CHOICES = {
   mode: MODES,

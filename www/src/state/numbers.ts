@@ -15,6 +15,9 @@ export function short(n: number): string {
   return n.toFixed(Math.max(0, 2 - exponent))
 }
 
+/** A number in words with a minus sign in place of the hyphen. */
+export const minus = (text: string): string => text.replace('-', '−')
+
 /** Milliseconds; browsers measure a tenth. */
 export const milliseconds = (n: number): string => fixed(n, n < 10 ? 1 : 0)
 

@@ -26,20 +26,24 @@ export function steps({ method, factors }: Change): number {
 export const stepsDone = (change: Change, built: number): number =>
   Math.floor(built * steps(change) + 1e-9)
 
-/** LoKr's `w1` or `w2`, LoHa's two products of so many layers. */
-export function part({ factors }: Change, name: 'w1' | 'w2', first?: number): Matrix {
-  return factors[name] ?? multiply(factors[`${name}_a`]!, factors[`${name}_b`]!, first)
+export type Halves = Record<'w1' | 'w2', Matrix>
+
+/** What LoHa and LoKr multiply: LoHa's two products of so many layers, LoKr's `w1` and `w2`. */
+export function halves({ factors }: Change, layers?: number): Halves {
+  const half = (name: 'w1' | 'w2') =>
+    factors[name] ?? multiply(factors[`${name}_a`]!, factors[`${name}_b`]!, layers)
+  return { w1: half('w1'), w2: half('w2') }
 }
 
-/** dW of the first so many steps, scale included. */
-export function materialise(change: Change, first = steps(change)): Matrix {
+/** dW of the first so many steps, scale included; of halves that are made already, if they are given. */
+export function materialise(change: Change, first = steps(change), made?: Halves): Matrix {
   const { method, factors, scale } = change
-  const m =
-    method === 'lora'
-      ? multiply(factors.B!, factors.A!, first)
-      : method === 'loha'
-        ? hadamard(part(change, 'w1', first), part(change, 'w2', first))
-        : kronecker(part(change, 'w1'), part(change, 'w2'), first)
+  let m: Matrix
+  if (method === 'lora') m = multiply(factors.B!, factors.A!, first)
+  else {
+    const { w1, w2 } = made ?? halves(change, method === 'loha' ? first : undefined)
+    m = method === 'loha' ? hadamard(w1, w2) : kronecker(w1, w2, first)
+  }
   if (scale !== 1) for (let i = 0; i < m.data.length; i++) m.data[i]! *= scale
   return m
 }

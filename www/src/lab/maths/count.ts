@@ -134,7 +134,7 @@ export function factorChoices(
     const split = shape.map((side) => factorize(side, factor, options.convention)).join()
     if (seen.has(split)) continue
     seen.add(split)
-    found.push({ factor, count: countLokr(shape, r, { factor, ...options }) })
+    found.push({ factor, count: countLokr(shape, r, { ...options, factor }) })
   }
   return found
 }

@@ -1,7 +1,7 @@
 /** Factors fitted to a picture by gradient descent (Adam), the same way for each method. */
 
 import type { Method } from '../../state/choices'
-import { materialise, part, randomChange, type Change } from './change'
+import { halves, materialise, randomChange, type Change } from './change'
 import type { Count } from './count'
 import { dice, fill, hadamard, multiply, transposed, zeros, type Matrix } from './matrix'
 import type { Picture } from '../settings'
@@ -39,7 +39,7 @@ export function gradients(change: Change, error: Matrix): Gradients {
     [b]: multiply(transposed(f[a]!), g),
   })
   if (method === 'lora') return ofProduct('B', 'A', error)
-  const [one, two] = [part(change, 'w1'), part(change, 'w2')]
+  const { w1: one, w2: two } = halves(change)
   let [g1, g2] = [error, error]
   if (method === 'loha') {
     g1 = hadamard(error, two)

@@ -30,7 +30,7 @@ export function multiply(a: Matrix, b: Matrix, first = a.cols): Matrix {
     for (let k = 0; k < first; k++) {
       const x = a.data[i * a.cols + k]!
       if (x === 0) continue
-      for (let j = 0; j < n; j++) c.data[i * n + j]! += x * b.data[k * n + j]!
+      for (let j = 0, to = i * n, from = k * n; j < n; j++) c.data[to++]! += x * b.data[from++]!
     }
   return c
 }
