@@ -1,10 +1,10 @@
 // How much a visitor downloads, and how much npm does. The gates keep it from growing unseen.
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
-import { buildSync } from 'esbuild'
 import { fail, isMain, npm, root } from './tools.mjs'
 
 /** In bytes, gzipped; 400 KiB for each wasm. */
@@ -57,6 +57,8 @@ const measured = (file, bytes) => ({
 
 /** What a bundler makes of a file of dist, without the tokenizer and other packages. */
 function bundled(file, others) {
+  // Only now: a fresh clone reads this file before it has installed any package.
+  const { buildSync } = createRequire(import.meta.url)('esbuild')
   const { outputFiles } = buildSync({
     entryPoints: [join(root, 'dist', file)],
     bundle: true,
