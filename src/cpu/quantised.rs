@@ -4,7 +4,7 @@
 
 use std::{array::from_fn, hint::black_box};
 
-use super::packed::{Group, ROWS, Tile};
+use super::packed::{Pair, ROWS, Tile};
 use crate::tensor::{BLOCK, F4, I4, I8};
 
 /// 32 numbers of so many tokens.
@@ -18,8 +18,8 @@ struct Inputs<const TOKENS: usize> {
 }
 
 /// `x` `[rows, in]`, `y` `[rows, out]`. The integers of `W` are unpacked once for up to four tokens.
-pub(super) fn product<G: Group>(
-    weight: &[Tile<G>],
+pub(super) fn product<P: Pair>(
+    weight: &[Tile<P>],
     inputs: usize,
     outputs: usize,
     mut x: &[f32],
@@ -34,16 +34,16 @@ pub(super) fn product<G: Group>(
         let (these, rest) = x.split_at(tokens * inputs);
         let (out, y_rest) = y.split_at_mut(tokens * outputs);
         match tokens {
-            1 => rows::<G, 1>(weight, inputs, outputs, these, out),
-            2 => rows::<G, 2>(weight, inputs, outputs, these, out),
-            _ => rows::<G, 4>(weight, inputs, outputs, these, out),
+            1 => rows::<P, 1>(weight, inputs, outputs, these, out),
+            2 => rows::<P, 2>(weight, inputs, outputs, these, out),
+            _ => rows::<P, 4>(weight, inputs, outputs, these, out),
         }
         (x, y) = (rest, y_rest);
     }
 }
 
-fn rows<G: Group, const TOKENS: usize>(
-    weight: &[Tile<G>],
+fn rows<P: Pair, const TOKENS: usize>(
+    weight: &[Tile<P>],
     inputs: usize,
     outputs: usize,
     x: &[f32],
@@ -51,10 +51,10 @@ fn rows<G: Group, const TOKENS: usize>(
 ) {
     let x = quantise::<TOKENS>(x, inputs);
     // A number that the compiler does not know: it would unroll the loop, move the sums of each
-    // token together, and run out of registers.
-    let groups = black_box(weight.first().map_or(0, |tile| tile.groups.len()));
+    // token together, and run out of registers. One pair at a time leaves room for four tokens.
+    let pairs = black_box(BLOCK / 2);
     for (i, tiles) in weight.chunks_exact(x.len()).enumerate() {
-        let sums = tile(tiles, &x, groups);
+        let sums = tile(tiles, &x, pairs);
         for (sums, y) in sums.iter().zip(y.chunks_exact_mut(outputs)) {
             let y = &mut y[i * ROWS..];
             let sums: [f32; ROWS] = bytemuck::cast(sums.map(F4::to_array));
@@ -69,23 +69,20 @@ fn rows<G: Group, const TOKENS: usize>(
 /// The products of eight rows with each token.
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formula")]
 #[inline(always)]
-fn tile<G: Group, const TOKENS: usize>(
-    weight: &[Tile<G>],
+fn tile<P: Pair, const TOKENS: usize>(
+    weight: &[Tile<P>],
     x: &[Inputs<TOKENS>],
-    groups: usize,
+    pairs: usize,
 ) -> [[F4; 2]; TOKENS] {
     let mut sums = [[F4::splat(0.0); 2]; TOKENS];
     for (w, x) in weight.iter().zip(x) {
         let mut products = [[I4::zero(); 2]; TOKENS];
-        for g in 0..groups {
-            let g = g % w.groups.len();
-            let q = w.groups[g].unpack();
-            for pair in 0..2 {
-                for t in 0..TOKENS {
-                    let x = I8::pairs(x.pairs[2 * g + pair][t]);
-                    for half in 0..2 {
-                        products[t][half] = products[t][half].add_products(q[pair][half], x);
-                    }
+        for (q, x) in w.pairs.iter().zip(&x.pairs).take(pairs) {
+            let q = q.unpack();
+            for t in 0..TOKENS {
+                let x = I8::pairs(x[t]);
+                for half in 0..2 {
+                    products[t][half] = products[t][half].add_products(q[half], x);
                 }
             }
         }

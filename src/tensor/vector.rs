@@ -19,9 +19,10 @@ impl F4 {
 #[cfg(target_arch = "wasm32")]
 mod lanes {
     use core::arch::wasm32::{
-        f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_shl, i16x8_shr, i32x4_add,
+        f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_extend_low_i8x16, i32x4_add,
         i32x4_dot_i16x8, i32x4_extend_high_i16x8, i32x4_extend_low_i16x8, i32x4_shl, i32x4_shr,
-        i32x4_splat, u16x8_shr, u16x8_splat, u32x4_splat, v128, v128_and,
+        i32x4_splat, i64x2, u16x8_extend_low_u8x16, u16x8_shr, u16x8_splat, u32x4_splat, v128,
+        v128_and,
     };
 
     /// Four f32.
@@ -108,20 +109,17 @@ mod lanes {
             Self(i32x4_splat(bytemuck::cast(pair)))
         }
 
-        /// The four half bytes of each word, the lowest first.
+        /// The low and the high halves of the bytes.
         #[inline(always)]
-        pub fn nibbles(words: [u16; 8]) -> [Self; 4] {
-            let words: v128 = bytemuck::cast(words);
-            let low = |words| Self(v128_and(words, u16x8_splat(15)));
-            let shifted = [u16x8_shr(words, 4), u16x8_shr(words, 8)].map(low);
-            [low(words), shifted[0], shifted[1], Self(u16x8_shr(words, 12))]
+        pub fn nibbles(bytes: [u8; 8]) -> [Self; 2] {
+            let words = u16x8_extend_low_u8x16(i64x2(bytemuck::cast(bytes), 0));
+            [v128_and(words, u16x8_splat(15)), u16x8_shr(words, 4)].map(Self)
         }
 
-        /// The two signed bytes of each word, the lower first.
+        /// The signed bytes.
         #[inline(always)]
-        pub fn bytes(words: [u16; 8]) -> [Self; 2] {
-            let words = bytemuck::cast(words);
-            [i16x8_shl(words, 8), words].map(|high| Self(i16x8_shr(high, 8)))
+        pub fn bytes(bytes: [i8; 8]) -> Self {
+            Self(i16x8_extend_low_i8x16(i64x2(bytemuck::cast(bytes), 0)))
         }
 
         #[inline(always)]
@@ -206,14 +204,14 @@ mod lanes {
             Self([a, b, a, b, a, b, a, b])
         }
 
-        /// The four half bytes of each word, the lowest first.
-        pub fn nibbles(words: [u16; 8]) -> [Self; 4] {
-            [0, 4, 8, 12].map(|shift| Self(words.map(|word| (word >> shift & 15) as i16)))
+        /// The low and the high halves of the bytes.
+        pub fn nibbles(bytes: [u8; 8]) -> [Self; 2] {
+            [0, 4].map(|shift| Self(bytes.map(|byte| i16::from(byte >> shift & 15))))
         }
 
-        /// The two signed bytes of each word, the lower first.
-        pub fn bytes(words: [u16; 8]) -> [Self; 2] {
-            [8, 0].map(|shift| Self(words.map(|word| (word << shift) as i16 >> 8)))
+        /// The signed bytes.
+        pub fn bytes(bytes: [i8; 8]) -> Self {
+            Self(bytes.map(i16::from))
         }
 
         pub fn to_f4(self) -> [F4; 2] {
