@@ -6,7 +6,7 @@ use std::array::from_fn;
 
 use crate::tensor::{F4, LANES};
 
-/// Rows that [`Rows::dots`] takes at a time.
+/// Rows that are taken at a time.
 const AT_ONCE: usize = 4;
 
 /// `sum a[j] b[j]`.
@@ -75,40 +75,89 @@ impl<'a> Rows<'a> {
 
     /// `y += scale * sum c[i] row i`.
     pub fn add_to(self, y: &mut [f32], scale: f32, c: &[f32]) {
-        let (wide, rest) = y.as_chunks_mut::<16>();
-        let (narrow, last) = rest.as_chunks_mut::<LANES>();
-        let first = 16 * wide.len();
-        for (i, y) in wide.iter_mut().enumerate() {
-            self.add_columns(bytemuck::cast_mut::<_, [[f32; LANES]; 4]>(y), 16 * i, scale, c);
-        }
-        for (i, y) in narrow.iter_mut().enumerate() {
-            self.add_columns(std::array::from_mut(y), first + LANES * i, scale, c);
-        }
-        for (i, y) in last.iter_mut().enumerate() {
-            let column = first + LANES * narrow.len() + i;
-            let sum: f32 =
-                c.iter().enumerate().map(|(k, c)| c * self.numbers[k * self.stride + column]).sum();
-            *y += scale * sum;
+        self.add_strips::<1, 4>(y, [y.len(), y.len()], scale, [c]);
+    }
+
+    /// The same for each row of `y`, which has so many columns and lies so far behind the last,
+    /// and a row of `c` for each: what is read of these rows serves several of `y`.
+    pub fn add_to_each(
+        self,
+        y: &mut [f32],
+        [columns, stride]: [usize; 2],
+        scale: f32,
+        c: Rows<'_>,
+        len: usize,
+    ) {
+        for (i, y) in y.chunks_mut(AT_ONCE * stride).enumerate() {
+            let row = |k| c.row(AT_ONCE * i + k, len);
+            if y.len() > (AT_ONCE - 1) * stride {
+                self.add_strips::<AT_ONCE, 2>(y, [columns, stride], scale, from_fn(row));
+            } else {
+                for (k, y) in y.chunks_mut(stride).enumerate() {
+                    self.add_to(&mut y[..columns], scale, row(k));
+                }
+            }
         }
     }
 
-    /// The same on so many columns from one on: their sums stay in registers.
+    /// [`Self::add_to`] for so many rows of `y`, by strips of `N` vectors, of one, and of a number.
     #[inline(always)]
-    fn add_columns<const N: usize>(
+    fn add_strips<const R: usize, const N: usize>(
         self,
-        y: &mut [[f32; LANES]; N],
-        column: usize,
+        y: &mut [f32],
+        [columns, stride]: [usize; 2],
         scale: f32,
-        c: &[f32],
+        c: [&[f32]; R],
     ) {
-        let mut sums = [F4::splat(0.0); N];
-        for (k, c) in c.iter().enumerate() {
-            let c = F4::splat(*c);
-            let row = self.row(k, column + N * LANES)[column..].as_chunks().0;
-            sums = from_fn(|n| sums[n].add_product(c, F4::from_array(row[n])));
+        let mut column = 0;
+        while column + N * LANES <= columns {
+            self.add_columns::<R, N>(y, stride, column, scale, c);
+            column += N * LANES;
         }
-        for (y, sum) in y.iter_mut().zip(sums) {
-            *y = F4::from_array(*y).add_product(F4::splat(scale), sum).to_array();
+        while column + LANES <= columns {
+            self.add_columns::<R, 1>(y, stride, column, scale, c);
+            column += LANES;
+        }
+        for column in column..columns {
+            for (r, c) in c.iter().enumerate() {
+                let products =
+                    c.iter().enumerate().map(|(k, c)| c * self.numbers[k * self.stride + column]);
+                y[r * stride + column] += scale * products.sum::<f32>();
+            }
         }
     }
+
+    /// The same on `N` vectors from a column on: their sums stay in registers.
+    #[inline(always)]
+    fn add_columns<const R: usize, const N: usize>(
+        self,
+        y: &mut [f32],
+        stride: usize,
+        column: usize,
+        scale: f32,
+        c: [&[f32]; R],
+    ) {
+        let mut sums = [[F4::splat(0.0); N]; R];
+        for k in 0..c[0].len() {
+            let row = self.row(k, column + N * LANES)[column..].as_chunks().0;
+            let row: [F4; N] = from_fn(|n| F4::from_array(row[n]));
+            for r in 0..R {
+                let c = F4::splat(c[r][k]);
+                sums[r] = from_fn(|n| sums[r][n].add_product(c, row[n]));
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            let y = y[r * stride + column..].as_chunks_mut().0;
+            for (y, sum) in y.iter_mut().zip(sums) {
+                *y = F4::from_array(*y).add_product(F4::splat(scale), sum).to_array();
+            }
+        }
+    }
+}
+
+/// Slices of equal length as whole vectors, and what is left of each.
+pub(super) fn split<const N: usize>(slices: [&[f32]; N]) -> ([&[[f32; LANES]]; N], [&[f32]; N]) {
+    let len = slices[0].len() / LANES;
+    let chunks = slices.map(|slice| slice.as_chunks::<LANES>());
+    (chunks.map(|(whole, _)| &whole[..len]), chunks.map(|(_, rest)| rest))
 }

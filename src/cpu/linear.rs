@@ -1,7 +1,9 @@
 //! `y[t] = W x[t]` for several tokens.
 
-use crate::tensor::{Data, F4, LANES};
 use std::array::from_fn;
+
+use super::dot::split;
+use crate::tensor::{Data, F4};
 
 /// Rows of `W` and tokens whose products are summed at the same time: what is read once serves
 /// several sums, and the sums stay in registers.
@@ -48,11 +50,4 @@ fn tile(w: [&[f32]; ROWS], x: [&[f32]; TOKENS]) -> [[f32; TOKENS]; ROWS] {
     }
     let rest = |w: &[f32], x: &[f32]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
     from_fn(|r| from_fn(|t| sums[r][t].sum() + rest(w_rest[r], x_rest[t])))
-}
-
-/// Slices of equal length as whole vectors, and what is left of each.
-fn split<const N: usize>(slices: [&[f32]; N]) -> ([&[[f32; LANES]]; N], [&[f32]; N]) {
-    let len = slices[0].len() / LANES;
-    let chunks = slices.map(|slice| slice.as_chunks::<LANES>());
-    (chunks.map(|(whole, _)| &whole[..len]), chunks.map(|(_, rest)| rest))
 }

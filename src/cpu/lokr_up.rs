@@ -9,19 +9,18 @@ use super::{
 /// `z` `[rows, im, width]`, `y` `[rows, target.width]`.
 pub(super) fn lokr_up(f: &Lokr, z: &[f32], target: Target, y: &mut [f32]) {
     let (outer, inner, width) = (f.w1.rows(), f.w2_rows(), f.width());
-    let mut mixed = vec![0.0; width];
-    let codes = z.chunks_exact(f.w1.cols() * width);
-    for (z, y) in codes.zip(y.chunks_exact_mut(target.width)) {
+    let segments = f.w1.cols();
+    let mut mixed = vec![0.0; outer * width];
+    for (z, y) in z.chunks_exact(segments * width).zip(y.chunks_mut(target.width)) {
         let z = Rows { numbers: z, stride: width };
         let y = &mut y[target.first_row..][..outer * inner];
-        for (u, y) in y.chunks_exact_mut(inner).enumerate() {
-            match &f.w2_a {
-                None => z.add_to(y, target.scale, f.w1.row(u)),
-                Some(w2_a) => {
-                    mixed.fill(0.0);
-                    z.add_to(&mut mixed, target.scale, f.w1.row(u));
-                    rows(w2_a).add_to(y, 1.0, &mixed);
-                }
+        match &f.w2_a {
+            None => z.add_to_each(y, [inner, inner], target.scale, rows(&f.w1), segments),
+            Some(w2_a) => {
+                mixed.fill(0.0);
+                z.add_to_each(&mut mixed, [width, width], target.scale, rows(&f.w1), segments);
+                let mixed = Rows { numbers: &mixed, stride: width };
+                rows(w2_a).add_to_each(y, [inner, inner], 1.0, mixed, width);
             }
         }
     }
