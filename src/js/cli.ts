@@ -107,7 +107,7 @@ async function inspect(inputs: string[], options: Options): Promise<void> {
   const report: Inspection & { measures?: Measured[] } = adapter.inspect()
   if (measured) report.measures = measured
   if (options.json) {
-    console.log(JSON.stringify(report, null, 2))
+    printJson(report)
     return
   }
   const { format, methods, modules, whole, parameters, bytes, warnings } = report
@@ -251,7 +251,7 @@ async function resize(inputs: string[], options: Options): Promise<void> {
   })
   await writeFiles(files, options, [path])
   warn(warnings)
-  if (options.json) console.log(JSON.stringify(modules, null, 2))
+  if (options.json) printJson(modules)
   else report(modules)
 }
 
@@ -281,7 +281,7 @@ async function metadata(inputs: string[], options: Options): Promise<void> {
   }
   if (options.output === undefined) {
     if (options.set || options.remove) throw usage('-o OUT')
-    if (options.json) console.log(JSON.stringify(texts, null, 2))
+    if (options.json) printJson(texts)
     else showMetadata(texts)
     return
   }
@@ -300,7 +300,7 @@ function showMetadata(texts: Record<string, string>): void {
   for (const [key, text] of Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const tags = key === 'ss_tag_frequency' ? tagCounts(text) : undefined
     if (!tags) {
-      console.log(`${shown(key)}: ${shown(text)}`)
+      console.log(`${shown(key)}: ${shownLines(text)}`)
       continue
     }
     console.log(`${key}: ${tags.length} tags`)
@@ -461,9 +461,28 @@ function usage(expected: string): Usage {
   return new Usage(`expected ${expected}`)
 }
 
-/** Texts of files may hold what a terminal would obey. */
+/**
+ * Texts of files may hold what a terminal would obey, and what turns the order of letters around; a name
+ * may not even begin a line of its own.
+ */
 function shown(text: string): string {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?')
+  return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?')
+}
+
+/** The same where a text has lines and is the last of what is said. */
+function shownLines(text: string): string {
+  return text.split('\n').map(shown).join('\n')
+}
+
+/** JSON leaves some of them as they are. */
+function printJson(value: unknown): void {
+  const text = JSON.stringify(value, null, 2)
+  console.log(
+    text.replace(
+      /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+      (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  )
 }
 
 function short(value: number): string {
@@ -516,8 +535,8 @@ async function main(): Promise<number> {
     const isUsage = error instanceof Usage || code?.startsWith('ERR_PARSE_ARGS')
     console.error(
       isUsage
-        ? `lokahi: ${message}; see lokahi --help`
-        : `lokahi: ${code ?? 'error'}: ${shown(message)}`,
+        ? `lokahi: ${shownLines(message)}; see lokahi --help`
+        : `lokahi: ${code ?? 'error'}: ${shownLines(message)}`,
     )
     return isUsage ? 2 : 1
   }

@@ -89,7 +89,20 @@ export function places(folder) {
   cpSync(join(from, 'adapters/fi-lokr'), join(folder, 'places/fi-lokr'), { recursive: true })
 }
 
+/** All adapters too. */
+export function allPlaces(folder) {
+  places(folder)
+  const from = join(root, 'www/public/places/adapters')
+  cpSync(from, join(folder, 'places/adapters'), { recursive: true })
+}
+
 const goldens = JSON.parse(readFileSync(join(root, 'tests/fixtures/places/goldens.json'), 'utf8'))
+
+/** The beginnings of names, and what PEFT wrote after each, alone and with every adapter. */
+export const beginnings = goldens.prefixes.map(({ text }) => text)
+export const texts = Object.fromEntries(
+  Object.entries(goldens.models).map(([name, all]) => [name, all.map(({ text }) => text)]),
+)
 
 /** What `golden` has to tell. */
 export const expected = {

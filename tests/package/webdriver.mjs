@@ -26,9 +26,11 @@ export const inWebKit = (url, use) => {
   return inBrowser(command, { 'webkitgtk:browserOptions': options }, url, use)
 }
 
-/** The same in Firefox, with WebGPU on a software GPU. */
-export const inFirefox = (url, use) => {
-  const options = { binary: firefox(), ...JSON.parse(read('webdriver.json'))['moz:firefoxOptions'] }
+/** The same in Firefox, with WebGPU on a software GPU or without it. */
+export const inFirefox = ({ webgpu }, url, use) => {
+  const { args, prefs } = JSON.parse(read('webdriver.json'))['moz:firefoxOptions']
+  const chosen = webgpu ? prefs : { 'dom.webgpu.enabled': false }
+  const options = { binary: firefox(), args, prefs: chosen }
   const command = (port) => [find('geckodriver'), `--port=${port}`]
   return inBrowser(command, { 'moz:firefoxOptions': options }, url, use)
 }
