@@ -113,7 +113,8 @@ impl Probe {
     }
 
     /// Its place in [`Probe::ALL`].
-    fn index(self) -> usize {
+    #[must_use]
+    pub fn index(self) -> usize {
         Self::ALL.iter().position(|probe| *probe == self).unwrap_or_default()
     }
 }
@@ -184,10 +185,12 @@ impl Costs {
         deltas: &[Work],
         rows: usize,
     ) -> Plan {
-        let product = |dtype| self.call + self.time(Probe::Weight(dtype), outputs * inputs, rows);
+        let work = outputs * inputs;
+        let product = |dtype| self.call + self.time(Probe::Weight(dtype), work, rows);
         let base = product(dtype);
         let beside: f64 = deltas.iter().map(|d| self.time(d.probe, d.work, rows)).sum();
-        Plan { times: [base, base + beside, product(DType::F32)] }
+        let times = [base, base + beside, product(DType::F32)];
+        Plan { times, base: Probe::Weight(dtype), bytes: 4.0 * work as f64 }
     }
 
     /// Milliseconds of a call alone.
@@ -201,6 +204,10 @@ impl Costs {
 pub struct Plan {
     /// Of each of [`Form::ALL`].
     pub times: [f64; 3],
+    /// How the base is stored: a [`Probe::Weight`].
+    pub base: Probe,
+    /// Bytes of the merged weight.
+    pub bytes: f64,
 }
 
 impl Plan {

@@ -40,7 +40,7 @@ fn times_are_sums_of_what_was_measured() {
     let costs = device(3.0, 0.5, |_| 0.25);
     let product = product(0);
     for rows in [1, 2, 16, 70, 128, 1000] {
-        let Plan { times: [base, structured, merged] } = product.plan(&costs, rows);
+        let Plan { times: [base, structured, merged], .. } = product.plan(&costs, rows);
         let want = 3.0 + 0.25 * (40 * 64 * rows) as f64;
         assert!((base / want - 1.0).abs() < 1e-9, "{rows} rows: {base}, expected {want}");
         assert_eq!(base, merged, "a merged F32 weight is as any");
