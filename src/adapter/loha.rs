@@ -113,6 +113,11 @@ impl Method for Loha {
         self.r() * self.r()
     }
 
+    fn work(&self) -> usize {
+        let [out, inputs] = self.shape();
+        self.r() * (self.r() + 1) * (out + inputs)
+    }
+
     fn down(&self, x: &[f64]) -> Vec<f64> {
         let rank = self.r();
         let mut z = vec![0.0; rank * rank];

@@ -235,6 +235,13 @@ impl Method for Lokr {
         self.w1.shape()[1] * self.w2.low_rank().unwrap_or(ok)
     }
 
+    fn work(&self) -> usize {
+        let ([out, inputs], [ol, _]) = (self.shape(), self.w1.shape());
+        let width = self.w2.low_rank().unwrap_or(self.w2.shape()[0]);
+        let up = if self.w2.low_rank().is_some() { out * width } else { 0 };
+        inputs * width + ol * self.code_len() + up
+    }
+
     fn down(&self, x: &[f64]) -> Vec<f64> {
         let rows = match &self.w2 {
             KronFactor::Full(w) => w,

@@ -80,6 +80,11 @@ impl Method for Lora {
         self.r()
     }
 
+    fn work(&self) -> usize {
+        let [out, inputs] = self.shape();
+        self.r() * (out + inputs)
+    }
+
     fn down(&self, x: &[f64]) -> Vec<f64> {
         (0..self.r()).map(|k| dot(self.a.row(k), x)).collect()
     }

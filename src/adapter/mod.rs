@@ -53,6 +53,8 @@ pub trait Method {
     fn rank_bound(&self) -> usize;
     /// Length of the code `z` of one row.
     fn code_len(&self) -> usize;
+    /// Multiply-adds of `down` and `up` for one row, as the backends run them.
+    fn work(&self) -> usize;
     /// The code `z` `[code_len]` of one row `x` `[in]`.
     fn down(&self, x: &[f64]) -> Vec<f64>;
     /// `[out]` numbers from the code of one row; `up(down(x)) = f(factors) x`.

@@ -24,7 +24,7 @@ mod look;
 pub mod lycoris;
 mod merge;
 pub(crate) mod module;
-mod numbers;
+pub(crate) mod numbers;
 mod outline;
 mod parts;
 pub mod peft;

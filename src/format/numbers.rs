@@ -4,7 +4,7 @@ use crate::tensor::{Block, DType, Data, bf16_to_f32, f16_to_f32, read_blocks};
 
 /// The numbers in `bytes`; what does not fill a whole number or block at the end is
 /// left out.
-pub(super) fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Data {
+pub(crate) fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Data {
     let halves = || bytes.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect();
     match dtype {
         DType::F32 => {

@@ -2,9 +2,9 @@
 //!
 //! An error leaves everything as it was.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
-use super::{Model, linear::Mix};
+use super::{Costs, Model, Plan, linear::Mix};
 use crate::{
     Error, Result,
     adapter::{Adapter, Delta, Layer},
@@ -24,26 +24,28 @@ pub(super) struct Loaded {
 
 /// What the kernels do not run; it can be merged into the weights of a checkpoint.
 fn check_runs(adapter: &Adapter) -> Result<()> {
-    let refuse = |what: &str, got: &str| {
-        Err(Error::Unsupported {
-            what: format!("{what} in a running model"),
-            got: got.to_owned(),
-            supported: "LoRA, LoHa and LoKr on Linear weights; merge it into the base".into(),
-        })
-    };
     if let Some(name) = adapter.replaced.keys().chain(adapter.rows.keys()).next() {
         return refuse("a weight saved whole", name);
     }
-    for (module, delta) in &adapter.deltas {
-        match delta {
-            Delta { magnitude: Some(_), .. } => return refuse("DoRA", module),
-            Delta { layer: Layer::Linear, .. } => {}
-            Delta { layer: Layer::Embedding, .. } => return refuse("an embedding", module),
-            Delta { layer: Layer::Conv { .. }, .. } => return refuse("a convolution", module),
-            Delta { layer: Layer::Expert(_), .. } => return refuse("an expert", module),
-        }
+    adapter.deltas.iter().try_for_each(|(module, delta)| check_delta(module, delta))
+}
+
+pub(super) fn check_delta(module: &str, delta: &Delta) -> Result<()> {
+    match delta {
+        Delta { magnitude: Some(_), .. } => refuse("DoRA", module),
+        Delta { layer: Layer::Linear, .. } => Ok(()),
+        Delta { layer: Layer::Embedding, .. } => refuse("an embedding", module),
+        Delta { layer: Layer::Conv { .. }, .. } => refuse("a convolution", module),
+        Delta { layer: Layer::Expert(_), .. } => refuse("an expert", module),
     }
-    Ok(())
+}
+
+fn refuse(what: &str, got: &str) -> Result<()> {
+    Err(Error::Unsupported {
+        what: format!("{what} in a running model"),
+        got: got.to_owned(),
+        supported: "LoRA, LoHa and LoKr on Linear weights; merge it into the base".into(),
+    })
 }
 
 impl<B: Backend> Model<B> {
@@ -78,8 +80,7 @@ impl<B: Backend> Model<B> {
         let Self { linears, backend, .. } = self;
         let packed = of_linear.iter().map(|(at, new)| linears[*at].with(backend, column, new));
         for (deltas, (at, new)) in packed.collect::<Result<Vec<_>>>()?.into_iter().zip(&of_linear) {
-            let biased = new.iter().any(|(_, delta)| delta.bias.is_some());
-            linears[*at].take(deltas, column, biased);
+            linears[*at].take(deltas, column, new);
         }
         let id = self.loads;
         self.loads += 1;
@@ -189,7 +190,7 @@ impl<B: Backend> Model<B> {
         let mix = Mix { strengths, active: &active, first: 0, width: 0 };
         let merged: Result<Vec<_>> = linears.iter().map(|l| l.merge(backend, mix)).collect();
         for (linear, merged) in linears.iter_mut().zip(merged?) {
-            linear.switch(merged);
+            drop(linear.switch(merged));
         }
         self.merged = true;
         Ok(())
@@ -197,8 +198,22 @@ impl<B: Backend> Model<B> {
 
     /// Runs on the base weights again, exactly as before; does nothing where nothing is merged.
     pub fn unmerge_adapters(&mut self) {
-        self.linears.iter_mut().for_each(|linear| linear.switch(None));
+        self.linears.iter_mut().for_each(|linear| drop(linear.switch(None)));
         self.merged = false;
+    }
+
+    /// What the ways to run each product that an active adapter changes would take for so many
+    /// tokens, with the places of its modules in [`Model::modules`].
+    pub fn plan(&self, costs: &Costs, rows: usize) -> Vec<(Range<usize>, Plan)> {
+        let active: Vec<_> = self.strengths(None).iter().map(|s| *s != 0.0).collect();
+        let mut first = 0;
+        let mut plans = Vec::new();
+        for linear in &self.linears {
+            let modules = first..first + linear.parts.len();
+            first = modules.end;
+            plans.extend(linear.plan(costs, &active, rows).map(|plan| (modules, plan)));
+        }
+        plans
     }
 
     /// Whether adapters are merged.

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use super::plan::{Costs, Plan, Work};
 use crate::{
     Result,
     adapter::Delta,
     backend::{Added, Backend},
-    tensor::Tensor,
+    tensor::{DType, Tensor},
 };
 
 /// One projection inside a [`Linear`].
@@ -40,6 +41,7 @@ struct Loaded {
     /// Its column of strengths.
     adapter: usize,
     biased: bool,
+    work: Vec<Work>,
 }
 
 /// Stacked projections `[sum of out, in]`, frozen, with the deltas of every loaded adapter.
@@ -47,6 +49,8 @@ pub(super) struct Linear<B: Backend> {
     pub parts: Vec<Part>,
     deltas: B::Deltas,
     loaded: Vec<Loaded>,
+    /// Of the base.
+    pub dtype: DType,
     base: Rc<B::Weight>,
     /// `[sum of out]`.
     bias: Option<B::Buffer>,
@@ -61,14 +65,20 @@ impl<B: Backend> Linear<B> {
         parts: impl IntoIterator<Item = (String, &'a Tensor)>,
     ) -> Self {
         let mut first_row = 0;
+        let mut dtype = None;
         let part = |(name, tensor): (String, &Tensor)| {
+            // A stack of different ones is widened.
+            let common = dtype.is_none_or(|dtype| dtype == tensor.dtype());
+            dtype = Some(if common { tensor.dtype() } else { DType::F32 });
             let shape = [tensor.shape()[0], tensor.shape()[1]];
             let part = Part { name, shape, first_row };
             first_row += shape[0];
             part
         };
         let parts = parts.into_iter().map(part).collect();
-        Self { parts, deltas: B::Deltas::default(), loaded: Vec::new(), base, bias, merged: None }
+        let (deltas, loaded) = (B::Deltas::default(), Vec::new());
+        let dtype = dtype.unwrap_or(DType::F32);
+        Self { parts, deltas, loaded, dtype, base, bias, merged: None }
     }
 
     /// `y = W x + b` with every active delta: `x` `[rows, in]`, `y` `[rows, out]`. What comes back
@@ -107,9 +117,24 @@ impl<B: Backend> Linear<B> {
     }
 
     /// Takes what [`Linear::with`] gave.
-    pub fn take(&mut self, deltas: B::Deltas, adapter: usize, biased: bool) {
+    pub fn take(&mut self, deltas: B::Deltas, adapter: usize, new: &[(usize, &Delta)]) {
         self.deltas = deltas;
-        self.loaded.push(Loaded { adapter, biased });
+        let biased = new.iter().any(|(_, delta)| delta.bias.is_some());
+        let work = new.iter().map(|(_, delta)| Work::of(delta)).collect();
+        self.loaded.push(Loaded { adapter, biased, work });
+    }
+
+    /// What the ways to run it would take, where an active adapter changes it.
+    pub fn plan(&self, costs: &Costs, active: &[bool], rows: usize) -> Option<Plan> {
+        let of = self.loaded.iter().filter(|loaded| active[loaded.adapter]);
+        let work: Vec<_> = of.flat_map(|loaded| &loaded.work).copied().collect();
+        (!work.is_empty()).then(|| costs.plan(self.dtype, self.shape(), &work, rows))
+    }
+
+    /// `[sum of out, in]`.
+    pub fn shape(&self) -> [usize; 2] {
+        let outputs = self.parts.iter().map(|part| part.shape[0]).sum();
+        [outputs, self.parts.first().map_or(0, |part| part.shape[1])]
     }
 
     /// Lets go of the deltas of an adapter.
@@ -127,8 +152,8 @@ impl<B: Backend> Linear<B> {
         backend.merge(&self.base, self.added(mix)).map(Some)
     }
 
-    /// Runs on `merged` from now on, on the base where it is `None`.
-    pub fn switch(&mut self, merged: Option<B::Weight>) {
-        self.merged = merged;
+    /// Runs on `merged` from now on, on the base where it is `None`; gives back what it ran on.
+    pub fn switch(&mut self, merged: Option<B::Weight>) -> Option<B::Weight> {
+        std::mem::replace(&mut self.merged, merged)
     }
 }

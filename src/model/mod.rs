@@ -9,6 +9,8 @@ mod adapters;
 mod batch;
 mod build;
 mod linear;
+mod plan;
+mod product;
 mod rope;
 mod sampler;
 mod session;
@@ -18,6 +20,8 @@ use std::{collections::HashMap, rc::Rc};
 
 pub use batch::Turn;
 pub use build::Builder;
+pub use plan::{Costs, Form, Plan, Probe, ROWS};
+pub use product::{Product, Source};
 pub use sampler::{Sampler, Sampling};
 pub use session::Session;
 

@@ -25,6 +25,7 @@ mod lycoris;
 mod models;
 mod on_cpu;
 mod on_gpu;
+mod plan;
 mod refusals;
 mod refused;
 mod reports;

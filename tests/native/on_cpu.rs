@@ -1,6 +1,6 @@
 //! Every trial on the CPU backend.
 
-use crate::trials::{cases, families, kernels, places};
+use crate::trials::{cases, families, kernels, places, products};
 
 macro_rules! run {
     ($room:ident::$trial:ident) => {

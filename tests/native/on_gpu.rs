@@ -1,7 +1,7 @@
 //! Every trial on a native GPU: a real one, or lavapipe (`apt-get install mesa-vulkan-drivers`).
 //! Without any, the tests fail.
 
-use crate::trials::{cases, families, kernels, places};
+use crate::trials::{cases, families, kernels, places, products};
 use lokahi::gpu::Device;
 
 macro_rules! run {

@@ -8,6 +8,7 @@ pub mod fixtures;
 pub mod kernels;
 pub mod oracle;
 pub mod places;
+pub mod products;
 
 use lokahi::backend::Backend;
 
@@ -23,6 +24,7 @@ macro_rules! trials {
             cases: deltas_merged_weights_and_products;
             places: logits_of_every_adapter, greedy_names, unmerging_is_exact_to_the_bit,
                 mixing_adds_deltas, steps_equal_the_whole_text;
+            products: forms_of_a_product, probes_run;
             families: llama_untied, llama_rope_llama3, llama_bias_headdim, qwen2, qwen3, mistral,
                 biases_of_adapters);
     };

@@ -1,6 +1,6 @@
 //! Every trial on the CPU backend in wasm.
 
-use crate::trials::{cases, families, kernels, places};
+use crate::trials::{cases, families, kernels, places, products};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 macro_rules! run {

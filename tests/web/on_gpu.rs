@@ -1,6 +1,6 @@
 //! Every trial on the browser's WebGPU. A browser without it fails: `webdriver.json` turns it on.
 
-use crate::trials::{cases, families, kernels, places};
+use crate::trials::{cases, families, kernels, places, products};
 use lokahi::gpu::{Device, Gpu, kernels::Kernel};
 use wasm_bindgen_test::wasm_bindgen_test;
 
