@@ -175,6 +175,7 @@ export const en = {
   copyFailed: 'The address bar has the link.',
   reset: 'Start over',
   backToLink: 'Back to the link',
+  take: 'Numbers, figure, code',
   share: 'For a class, or in your own page',
   whole: 'Lokahi: open the whole page',
 

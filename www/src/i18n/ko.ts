@@ -148,6 +148,7 @@ export const ko: Messages = {
   copyFailed: '주소창에 링크가 있습니다.',
   reset: '처음부터',
   backToLink: '링크의 설정으로',
+  take: '수치, 그림, 코드',
   share: '수업에 쓰거나 내 페이지에 넣기',
   whole: 'Lokahi: 전체 페이지 열기',
 

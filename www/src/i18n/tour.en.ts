@@ -30,7 +30,7 @@ const steps: Record<StepId, Step> = {
   count: {
     title: 'What full rank costs',
     text: ({ side, countedR, lora, loha, lokr, lohaFull }) =>
-      `One weight of ${side} × ${side}, r = ${countedR}: LoRA stores ${lora.numbers} numbers for rank ${lora.bound}, LoHa ${loha.numbers} for rank ${loha.bound}. LoKr stores ${lokr.numbers} for rank ${lokr.bound}, the full one: nothing costs less. LoHa needs ${lohaFull.numbers} for that, LoRA more than the weight itself.`,
+      `One weight of ${side} × ${side}, r = ${countedR}: LoRA stores ${lora.numbers} numbers for rank ${lora.bound}, LoHa ${loha.numbers} for rank ${loha.bound}. LoKr stores ${lokr.numbers} for rank ${lokr.bound}, the full one, as the cheapest of the three. LoHa needs ${lohaFull.numbers} for that, LoRA more than the weight itself.`,
   },
   crossover: {
     title: 'The same budget: even at r = 2',

@@ -42,7 +42,12 @@ export const STEPS: Readonly<Record<StepId, Step>> = {
   lokr: { part: 'products', at: '[data-testid=product-lokr]', set: {}, lab: PRODUCTS },
   count: { part: 'count', at: '.columns', set: {}, lab: COUNTED },
   crossover: { part: 'count', at: '.columns', set: {}, lab: { r: EVEN, mode: 'budget' } },
-  budget: { part: 'budget', at: '> svg', set: { country: 'it' }, lab: { sweep: 'it', only: 'lora' } },
+  budget: {
+    part: 'budget',
+    at: '> svg',
+    set: { country: 'it' },
+    lab: { sweep: 'it', only: 'lora' },
+  },
   smollm2: { part: 'smollm2', set: {} },
   open: { part: 'open', set: {} },
   measure: { part: 'measure', set: {} },
