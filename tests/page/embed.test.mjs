@@ -122,7 +122,9 @@ test('every control of the page changes the address, and a reload brings its val
     if (!found) break
     now.set(`${n} ${found.name}`, found.value)
   }
-  const lost = walked.filter(({ n, name, value }) => now.get(`${n} ${name}`) !== value)
+  // Two of the parts have the same setting: the last change of it counts.
+  const last = new Map(walked.map((control) => [control.name, control]))
+  const lost = [...last.values()].filter(({ n, name, value }) => now.get(`${n} ${name}`) !== value)
   // The last of a group that shows other controls decides which are there.
   assert.deepEqual(
     lost.filter(({ n, name }) => now.has(`${n} ${name}`)),
@@ -175,7 +177,7 @@ describe('in another page', () => {
       ['inside', '&country=fi', /Singular values/],
       ['methods', '', /What each method stores/],
       ['products', '&lab.layers=3', /See the products/],
-      ['count', '&lab.r=8&lab.out=768&lab.in=768', /12.288/],
+      ['count', '&lab.out=768&lab.in=768&lab.r=8', /12.288/],
       ['budget', '', /What a budget buys/],
       ['smollm2', '', /Load the model/],
     ]) {
@@ -217,7 +219,7 @@ describe('in another page', () => {
 describe('sharing', () => {
   test('a link for a class, a frame, back to the link, and over', async () => {
     const { page, complaints, close } = await visit(place, '#v=1&country=it&lab.r=6')
-    await page.getByRole('radio', { name: 'Poland' }).check()
+    await page.getByRole('radio', { name: 'Poland' }).first().check()
     await page.getByText('For a class, or in your own page').click()
     await page.getByRole('checkbox', { name: 'Count and rank' }).check()
     await page.getByRole('checkbox', { name: 'Seed' }).check()
@@ -231,7 +233,7 @@ describe('sharing', () => {
     )
     assert.deepEqual(await grave(page), [])
     await page.getByRole('button', { name: 'Back to the link' }).click()
-    assert.ok(await page.getByRole('radio', { name: 'Italy' }).isChecked())
+    assert.ok(await page.getByRole('radio', { name: 'Italy' }).first().isChecked())
     await page.getByRole('button', { name: 'Start over' }).click()
     await page.waitForFunction(() => location.hash === '#v=1')
     assert.deepEqual(complaints, [])
