@@ -184,7 +184,7 @@ describe('in another page', () => {
       const source = `${place.url}#v=1&embed=${part}${setting}`.replaceAll('&', '&amp;')
       await writeFile(
         join(folder, `${part}.html`),
-        `<!doctype html><title>x</title><iframe src="${source}" width="900" height="1200"></iframe>`,
+        `<!doctype html><title>x</title><link rel="icon" href="data:,"><iframe src="${source}" width="900" height="1200"></iframe>`,
       )
       await page.goto(`${other.url}${part}.html`)
       const frame = page.frame({ url: new RegExp(`embed=${part}`) }) ?? page.frames()[1]

@@ -110,7 +110,7 @@ function* pieces(node: Node, where: Where): Generator<SVGElement> {
       ...box,
       href,
       preserveAspectRatio: 'none',
-      style: 'image-rendering: pixelated',
+      'image-rendering': 'pixelated',
     })
   }
   yield* rules(node, where)
