@@ -118,7 +118,11 @@ describe('on the page', () => {
   }
   async function saved(page, panel, format) {
     const [download] = await Promise.all([
-      page.waitForEvent('download'),
+      page
+        .waitForEvent('download', { timeout: 10_000 })
+        .catch(async () =>
+          assert.fail(`${panel} ${format}: ${await bar(page, panel).innerText()}`),
+        ),
       bar(page, panel).getByRole('button', { name: format, exact: true }).click(),
     ])
     assert.equal(download.suggestedFilename(), `lokahi-${panel}.${format.toLowerCase()}`)

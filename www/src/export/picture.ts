@@ -92,7 +92,7 @@ function* rules(part: Element, where: Where): Generator<SVGElement> {
   for (const side of ['top', 'bottom'] as const) {
     const thick = Number.parseFloat(style.getPropertyValue(`border-${side}-width`))
     const fill = style.getPropertyValue(`border-${side}-color`)
-    if (!thick || fill.endsWith(', 0)')) continue
+    if (!thick || /^rgba.*, 0\)$/.test(fill)) continue
     const y = side === 'top' ? box.y : box.y + box.height - thick
     yield element('rect', { x: box.x, y, width: box.width, height: thick, fill })
   }

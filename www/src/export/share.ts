@@ -27,6 +27,7 @@ const HEIGHTS: Record<Part, number> = {
   smollm2: 900,
   open: 900,
   measure: 900,
+  glossary: 1400,
 }
 
 /** The page's own address, without its setting. */

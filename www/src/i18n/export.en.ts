@@ -31,6 +31,7 @@ export const en = {
     smollm2: 'A real language model',
     open: 'Open your file',
     measure: 'Measure',
+    glossary: 'Words',
   },
   controls: {
     country: 'Country',

@@ -32,6 +32,7 @@ export const ko: ExportMessages = {
     smollm2: '진짜 언어 모델',
     open: '내 파일 열기',
     measure: '재기',
+    glossary: '용어',
   },
   controls: {
     country: '나라',

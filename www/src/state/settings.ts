@@ -54,6 +54,7 @@ export const PARTS = [
   'smollm2',
   'open',
   'measure',
+  'glossary',
 ] as const
 export type Part = (typeof PARTS)[number]
 
