@@ -31,6 +31,8 @@ const FULL =
   '&lab.states=1&lab.width=8&lab.prefix=9&lab.source=picture&lab.picture=plaid&lab.size=32&lab.layers=3' +
   '&lab.dice=5&lab.built=0.5&lab.row=1&lab.col=2&lab.sweep=jp&lab.only=loha'
 
+const isGroup = (value) => Object.getPrototypeOf(value ?? []) === Object.prototype
+
 test('every setting goes through the address and back', async () => {
   const { module } = await runnerImport(path('../../../www/src/state/settings.ts'), {
     configFile: false,
@@ -42,7 +44,7 @@ test('every setting goes through the address and back', async () => {
     [settings.lab, DEFAULTS.lab],
     [settings.mix, DEFAULTS.mix],
   ])
-    for (const key of Object.keys(usual))
+    for (const key of Object.keys(usual).filter((key) => !isGroup(usual[key])))
       assert.notDeepEqual(keys[key], usual[key], `${key} is not in the test's address`)
   assert.deepEqual(fromHash(toHash(settings)), settings)
   assert.equal(toHash(settings).replaceAll(',', '%2C'), FULL.replaceAll(',', '%2C'))
