@@ -253,16 +253,19 @@ test('the address keeps the setting of the lab', async () => {
 
 test('Korean: no English left over', async () => {
   const { page, close } = await visit('#v=1&lang=ko')
-  const text = await page.evaluate(() => {
-    const found = []
-    for (const part of document.querySelectorAll('[data-part]')) {
-      const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT)
-      while (texts.nextNode())
-        if (!texts.currentNode.parentElement.closest('[lang=en], [translate=no], math, option'))
-          found.push(texts.currentNode.data)
-    }
-    return found.join(' ')
-  })
+  const text = await page.evaluate(
+    (parts) => {
+      const found = []
+      for (const part of document.querySelectorAll(parts)) {
+        const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT)
+        while (texts.nextNode())
+          if (!texts.currentNode.parentElement.closest('[lang=en], [translate=no], math, option'))
+            found.push(texts.currentNode.data)
+      }
+      return found.join(' ')
+    },
+    PARTS.map((part) => `[data-part=${part}]`).join(),
+  )
   const words =
     /\b(?!FedPara|LoRA|LoHa|LoKr|PEFT|LyCORIS|AdamW|Llama|MetaMathQA|rank|decompose_both|full_matrix)[A-Za-z]{4,}/
   assert.doesNotMatch(text, words)

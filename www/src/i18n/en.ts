@@ -16,6 +16,7 @@ export const en = {
   language: 'Language',
   theme: 'Colours',
   themes: { auto: 'Auto', light: 'Light', dark: 'Dark' },
+  tour: 'Guided tour',
   skip: 'Skip to the names',
   heading: 'A few numbers more, another country',
   lead: (parameters: string) =>
@@ -173,6 +174,10 @@ export const en = {
   copied: 'Link copied',
   copyFailed: 'The address bar has the link.',
   reset: 'Start over',
+  backToLink: 'Back to the link',
+  take: 'Numbers, figure, code',
+  share: 'For a class, or in your own page',
+  whole: 'Lokahi: open the whole page',
 
   loading: 'Loading the model',
   loadingBytes: (loaded: string, total: string) => `${loaded} of ${total} kB`,

@@ -6,6 +6,7 @@ export const ko: Messages = {
   language: '언어',
   theme: '화면 색',
   themes: { auto: '자동', light: '밝게', dark: '어둡게' },
+  tour: '둘러보기',
   skip: '이름 목록으로 건너뛰기',
   heading: '숫자 몇 개만 더하면 다른 나라',
   lead: (parameters) =>
@@ -146,6 +147,10 @@ export const ko: Messages = {
   copied: '링크를 복사했습니다',
   copyFailed: '주소창에 링크가 있습니다.',
   reset: '처음부터',
+  backToLink: '링크의 설정으로',
+  take: '수치, 그림, 코드',
+  share: '수업에 쓰거나 내 페이지에 넣기',
+  whole: 'Lokahi: 전체 페이지 열기',
 
   loading: '모델을 불러오는 중',
   loadingBytes: (loaded, total) => `${total} kB 중 ${loaded} kB`,

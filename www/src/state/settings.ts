@@ -10,6 +10,7 @@ import {
   type Device,
   type Method,
 } from './choices'
+import { THEMES, type Theme } from './theme'
 
 export interface Settings {
   country: Country | null
@@ -26,16 +27,44 @@ export interface Settings {
   chat: boolean
   /** The strength of each of its adapters. */
   mix: Readonly<Record<Method, number>>
+  /** Whose merging is compared. */
+  compare: Method
   /** null: the browser's language */
   language: 'en' | 'ko' | null
+  /** null: what this browser remembers */
+  theme: Theme | null
+  /** Parts and controls that a link leaves out; a control has the name of its key in the address. */
+  hide: readonly string[]
+  /** The one part that a frame of another page shows. */
+  embed: Part | null
+  /** The step of the guided tour, from 1. */
+  tour: number | null
   lab: LabSettings
 }
+
+/** The parts of the page, as `data-part` names them. */
+export const PARTS = [
+  'play',
+  'inside',
+  'where',
+  'methods',
+  'products',
+  'count',
+  'budget',
+  'smollm2',
+  'open',
+  'measure',
+  'glossary',
+] as const
+export type Part = (typeof PARTS)[number]
 
 export const STRENGTH = { min: 0, max: 1.5, step: 0.05 }
 export const TEMPERATURE = { min: 0.1, max: 1.5, step: 0.05 }
 export const SEED = { min: 0, max: 9999 }
 export const PREFIX_LENGTH = 16
 export const PROMPT_LENGTH = 300
+const HIDDEN = 64
+export const TOUR = { min: 1, max: 10 }
 
 export const DEFAULTS: Settings = {
   country: null,
@@ -50,7 +79,12 @@ export const DEFAULTS: Settings = {
   prompt: 'The sea was calm and the sailors',
   chat: false,
   mix: { lora: 1, loha: 1, lokr: 1 },
+  compare: 'lora',
   language: null,
+  theme: null,
+  hide: [],
+  embed: null,
+  tour: null,
   lab: LAB,
 }
 
@@ -74,9 +108,14 @@ export function toHash(settings: Settings): string {
   put('prompt', settings.prompt, DEFAULTS.prompt)
   put('chat', settings.chat, false)
   for (const method of METHODS) put(method, settings.mix[method], DEFAULTS.mix[method])
+  put('compare', settings.compare, DEFAULTS.compare)
   put('lang', settings.language, null)
+  put('theme', settings.theme, null)
+  put('hide', settings.hide.join(), '')
+  put('embed', settings.embed, null)
+  put('tour', settings.tour, null)
   putLab(hash, settings.lab)
-  return '#' + hash
+  return '#' + String(hash).replaceAll('%2C', ',')
 }
 
 /** An unknown version, key or value counts as absent: a link never breaks the page. */
@@ -114,7 +153,15 @@ export function fromHash(hash: string): Settings {
       loha: between('loha', STRENGTH, DEFAULTS.mix.loha),
       lokr: between('lokr', STRENGTH, DEFAULTS.mix.lokr),
     },
+    compare: oneOf('compare', METHODS, DEFAULTS.compare),
     language: (['en', 'ko'] as const).find((language) => language === given.get('lang')) ?? null,
+    theme: THEMES.find((theme) => theme === given.get('theme')) ?? null,
+    hide: (given.get('hide') ?? '')
+      .split(',')
+      .filter((name) => /^[\w.]+$/.test(name))
+      .slice(0, HIDDEN),
+    embed: PARTS.find((part) => part === given.get('embed')) ?? null,
+    tour: given.has('tour') ? Math.round(between('tour', TOUR, TOUR.min)) : null,
     lab: takeLab(given),
   }
 }

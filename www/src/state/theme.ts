@@ -14,6 +14,9 @@ export function rememberedTheme(): Theme {
 export function useTheme(theme: Theme): void {
   if (theme === 'auto') delete document.documentElement.dataset.theme
   else document.documentElement.dataset.theme = theme
+}
+
+export function rememberTheme(theme: Theme): void {
   try {
     localStorage.setItem(KEY, theme)
   } catch {
