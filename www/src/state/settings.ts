@@ -1,6 +1,7 @@
 /** Everything that a visitor can set, and its form in the URL hash. */
 
 import { LAB, putLab, takeLab, type LabSettings } from '../lab/settings'
+import { OPEN, putOpen, takeOpen, type OpenSettings } from '../open/settings'
 import {
   COUNTRIES,
   DEVICES,
@@ -29,6 +30,7 @@ export interface Settings {
   /** null: the browser's language */
   language: 'en' | 'ko' | null
   lab: LabSettings
+  open: OpenSettings
 }
 
 export const STRENGTH = { min: 0, max: 1.5, step: 0.05 }
@@ -52,6 +54,7 @@ export const DEFAULTS: Settings = {
   mix: { lora: 1, loha: 1, lokr: 1 },
   language: null,
   lab: LAB,
+  open: OPEN,
 }
 
 const VERSION = '1'
@@ -76,13 +79,14 @@ export function toHash(settings: Settings): string {
   for (const method of METHODS) put(method, settings.mix[method], DEFAULTS.mix[method])
   put('lang', settings.language, null)
   putLab(hash, settings.lab)
+  putOpen(hash, settings.open)
   return '#' + hash
 }
 
 /** An unknown version, key or value counts as absent: a link never breaks the page. */
 export function fromHash(hash: string): Settings {
   const given = new URLSearchParams(hash.replace(/^#/, ''))
-  if (given.get('v') !== VERSION) return { ...DEFAULTS, lab: { ...LAB } }
+  if (given.get('v') !== VERSION) return { ...DEFAULTS, lab: { ...LAB }, open: { ...OPEN } }
   const oneOf = <T extends string>(key: string, allowed: readonly T[], usual: T): T =>
     allowed.find((value) => value === given.get(key)) ?? usual
   const between = (
@@ -116,5 +120,6 @@ export function fromHash(hash: string): Settings {
     },
     language: (['en', 'ko'] as const).find((language) => language === given.get('lang')) ?? null,
     lab: takeLab(given),
+    open: takeOpen(given),
   }
 }
