@@ -29,7 +29,8 @@ const FULL =
   '&lab.out=640&lab.in=320&lab.r=6&lab.mode=budget&lab.convention=lycoris&lab.factor=8&lab.both=true' +
   '&lab.whole=true&lab.r1=2&lab.r2=5&lab.threshold=-3.4&lab.model=sd15&lab.target=all&lab.bytes=0.5' +
   '&lab.states=1&lab.width=8&lab.prefix=9&lab.source=picture&lab.picture=plaid&lab.size=32&lab.layers=3' +
-  '&lab.dice=5&lab.built=0.5&lab.row=1&lab.col=2&lab.sweep=jp&lab.only=loha'
+  '&lab.dice=5&lab.built=0.5&lab.row=1&lab.col=2&lab.sweep=jp&lab.only=loha' +
+  '&open.address=owner%2Fname&open.search=q_proj&open.sort=norm&open.descending=true'
 
 const isGroup = (value) => Object.getPrototypeOf(value ?? []) === Object.prototype
 
@@ -42,6 +43,7 @@ test('every setting goes through the address and back', async () => {
   for (const [keys, usual] of [
     [settings, DEFAULTS],
     [settings.lab, DEFAULTS.lab],
+    [settings.open, DEFAULTS.open],
     [settings.mix, DEFAULTS.mix],
   ])
     for (const key of Object.keys(usual).filter((key) => !isGroup(usual[key])))

@@ -1,6 +1,7 @@
 /** Everything that a visitor can set, and its form in the URL hash. */
 
 import { LAB, putLab, takeLab, type LabSettings } from '../lab/settings'
+import { OPEN, putOpen, takeOpen, type OpenSettings } from '../open/settings'
 import {
   COUNTRIES,
   DEVICES,
@@ -40,6 +41,7 @@ export interface Settings {
   /** The step of the guided tour, from 1. */
   tour: number | null
   lab: LabSettings
+  open: OpenSettings
 }
 
 /** The parts of the page, as `data-part` names them. */
@@ -86,6 +88,7 @@ export const DEFAULTS: Settings = {
   embed: null,
   tour: null,
   lab: LAB,
+  open: OPEN,
 }
 
 const VERSION = '1'
@@ -115,13 +118,14 @@ export function toHash(settings: Settings): string {
   put('embed', settings.embed, null)
   put('tour', settings.tour, null)
   putLab(hash, settings.lab)
+  putOpen(hash, settings.open)
   return '#' + String(hash).replaceAll('%2C', ',')
 }
 
 /** An unknown version, key or value counts as absent: a link never breaks the page. */
 export function fromHash(hash: string): Settings {
   const given = new URLSearchParams(hash.replace(/^#/, ''))
-  if (given.get('v') !== VERSION) return { ...DEFAULTS, lab: { ...LAB } }
+  if (given.get('v') !== VERSION) return { ...DEFAULTS, lab: { ...LAB }, open: { ...OPEN } }
   const oneOf = <T extends string>(key: string, allowed: readonly T[], usual: T): T =>
     allowed.find((value) => value === given.get(key)) ?? usual
   const between = (
@@ -163,5 +167,6 @@ export function fromHash(hash: string): Settings {
     embed: PARTS.find((part) => part === given.get('embed')) ?? null,
     tour: given.has('tour') ? Math.round(between('tour', TOUR, TOUR.min)) : null,
     lab: takeLab(given),
+    open: takeOpen(given),
   }
 }
