@@ -6,7 +6,7 @@ import { hasModel } from '../../scripts/model.mjs'
 import { drawn, near, open, settled } from './browser.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
-const PARTS = ['products', 'count', 'budget']
+const PARTS = ['products', 'count', 'budget', 'open']
 const setting = '#v=1&country=fi&method=lokr'
 
 const { url, browser, close } = await open({ webgpu: process.argv.includes('--webgpu') })
@@ -26,9 +26,24 @@ async function visit({ width, height, colorScheme, locale, hash, deviceScaleFact
   return page
 }
 
+/** A part that shows nothing until a file is open. */
+async function openFile(page) {
+  const part = page.locator('[data-part=open]')
+  await part.getByText('SmolLM2, LoKr').click()
+  await part.getByTestId('opened').waitFor()
+  await page.waitForFunction(() => {
+    const { value, max } = document.querySelector('[data-part=open] .measuring progress')
+    return value === max
+  })
+  await part.locator('[data-module="0"] button').click()
+}
+
 async function picture(file, { fullPage, ...how }) {
   const page = await visit(how)
-  if (fullPage) for (const part of PARTS) await near(page, part)
+  if (fullPage) {
+    for (const part of PARTS) await near(page, part)
+    await openFile(page)
+  }
   await page.waitForTimeout(300)
   await page.screenshot({ path: file, fullPage })
   console.log(file)

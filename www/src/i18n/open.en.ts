@@ -162,6 +162,7 @@ export const en = {
   ofEnergy: (share: string) => `${share} % of the energy`,
   strip: (kind: string, share: string, layers: number) =>
     `${kind}: ${share} % of the energy, ${layers} layers. The numbers are in the table below.`,
+  scale: (most: string) => `Height of every strip: ‖ΔW‖ from 0 to ${most}. Numbers below: layers.`,
   moreKinds: (n: number) => `and ${n} more kinds: they are in the table.`,
   layerColumn: 'layer',
   allKinds: 'all, share',

@@ -162,6 +162,7 @@ export const ko: OpenMessages = {
   ofEnergy: (share) => `에너지의 ${share} %`,
   strip: (kind, share, layers) =>
     `${kind}: 에너지의 ${share} %, 층 ${layers}개. 수치는 아래 표에 있습니다.`,
+  scale: (most) => `줄의 높이: ‖ΔW‖ 0에서 ${most}까지. 아래 숫자는 층입니다.`,
   moreKinds: (n) => `외 ${n}종류는 표에 있습니다.`,
   layerColumn: '층',
   allKinds: '전체, 비율',

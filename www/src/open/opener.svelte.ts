@@ -50,6 +50,8 @@ export class Opener {
       const adapter = await this.load(chosen, conventions, signal, (progress) => {
         if (!signal.aborted) this.progress = progress
       })
+      // Unpacking hundreds of modules and drawing them are two tasks for the page.
+      await new Promise((next) => setTimeout(next))
       if (signal.aborted) return void adapter.dispose()
       this.close()
       const { format, modules, whole, bytes, parameters, metadata, warnings } = adapter

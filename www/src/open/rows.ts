@@ -56,8 +56,20 @@ export function arrange(rows: readonly Row[], settings: OpenSettings): Row[] {
     .map(({ row }) => row)
 }
 
+const places = new Map<string, { layer: string; kind: string }>()
+
+/** Found once: the map of energy is made again whenever something was measured. */
+function placeOf(name: string): { layer: string; kind: string } {
+  const known = places.get(name)
+  if (known) return known
+  if (places.size > 10_000) places.clear()
+  const place = splitName(name)
+  places.set(name, place)
+  return place
+}
+
 /** `attn` of layer 3: the part of a name up to its last numbered block, and what is below it. */
-export function placeOf(name: string): { layer: string; kind: string } {
+function splitName(name: string): { layer: string; kind: string } {
   const blocks =
     /(?:^|[._])(?:\w*(?:blocks|layers|attentions|resnets|layer|block)|h)[._]\d+(?=[._])/g
   let end = 0
@@ -85,15 +97,15 @@ export interface EnergyMap {
 export function energyOf(rows: readonly Row[]): EnergyMap {
   const named = rows.map((row) => ({ row, ...placeOf(row.module.name) }))
   // Without numbered blocks the modules themselves stand side by side.
-  const places = named.some(({ layer }) => layer !== '')
+  const all = named.some(({ layer }) => layer !== '')
     ? named
     : named.map(({ row, kind }) => ({ row, layer: kind, kind: '' }))
-  const layers = [...new Set(places.map(({ layer }) => layer))].sort(compare)
+  const layers = [...new Set(all.map(({ layer }) => layer))].sort(compare)
   const at = new Map(layers.map((layer, i) => [layer, i]))
   const kinds = new Map<string, EnergyMap['kinds'][number]>()
   const byLayer = layers.map(() => 0)
   let [energy, largest] = [0, 0]
-  for (const { row, layer, kind } of places) {
+  for (const { row, layer, kind } of all) {
     const found = kinds.get(kind) ?? { kind, energy: 0, cells: layers.map(() => undefined) }
     kinds.set(kind, found)
     const norm = row.measured?.spectrum?.frobeniusNorm
