@@ -7,7 +7,15 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Adapter, Base, init } from 'lokahi'
 import { choose, grave, near, open, overflow, visit as visitPage } from './browser.mjs'
-import { MARKUP, TURN, hostile, hostilePeft, many, open as openAlpha } from './open/files.mjs'
+import {
+  MARKUP,
+  TURN,
+  hostile,
+  hostilePeft,
+  many,
+  open as openAlpha,
+  square,
+} from './open/files.mjs'
 
 const scratch = mkdtempSync(join(tmpdir(), 'lokahi-open-'))
 const at = (name) => join(scratch, name)
@@ -247,6 +255,17 @@ describe('what is in a file', () => {
     const { modules } = await Adapter.load(file, { conventions })
     assert.equal(Number((await cells(part, 0))[4]), modules[0].scale)
     assert.notEqual(modules[0].scale, 1)
+
+    square(at('square.safetensors'))
+    await pick(part, at('square.safetensors'))
+    await warnings.locator('[data-warning=DoraAxis]').waitFor()
+    await warnings.getByRole('button', { name: 'Read for the inputs' }).click()
+    await warnings.getByText('read for the inputs, as you set it').waitFor()
+    assert.equal(await warnings.locator('[data-warning]').count(), 0)
+    assert.match(
+      await part.locator('pre').last().textContent(),
+      /conventions: \{ doraAxis: 'in' \}/,
+    )
     assert.deepEqual(complaints, [])
     await close()
   })
@@ -338,6 +357,21 @@ describe('what is made', () => {
     await measured(page)
     assert.equal((await cells(part, 0))[0], 'LoRA')
     for (let i = 0; i < 10; i++) assert.equal((await cells(part, i))[2], '3')
+    assert.deepEqual(complaints, [])
+    await close()
+  })
+
+  test('cancelled, and made again', async () => {
+    const { page, part, complaints, close } = await visit()
+    many(at('many.safetensors'), 700, { out: 320, input: 320 })
+    await pick(part, at('many.safetensors'))
+    await choose(part.getByTestId('actions'), 'Resize')
+    await mark(part, 'Resize').click()
+    await mark(part, 'Cancel').click()
+    await part.getByTestId('actions').getByText('Cancelled.').waitFor()
+    assert.equal(await part.getByTestId('made').count(), 0)
+    await mark(part, 'Resize').click()
+    await made(part)
     assert.deepEqual(complaints, [])
     await close()
   })

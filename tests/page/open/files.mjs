@@ -86,3 +86,11 @@ export function hostilePeft(folder) {
   writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config))
   return { module }
 }
+
+/** A magnitude of DoRA that fits both sides of a square weight. */
+export function square(path) {
+  const next = dice(5)
+  const name = 'model.layers.0.q_proj'
+  const scale = { dtype: 'F32', shape: [16], data: encode('F32', Array(16).fill(1)) }
+  write(path, { ...kohya(next, name, { out: 16 }), [`${name}.dora_scale`]: scale })
+}

@@ -45,7 +45,7 @@ export const en = {
     norm: 'Change, ‖ΔW‖ of all',
   },
   noMethods: 'no factors',
-  size: (megabytes: string, bytes: string) => `${megabytes} MB (${bytes} bytes)`,
+  size: (short: string, bytes: string) => `${short} (${bytes} bytes)`,
   wholeTitle: (n: number) => `${n} tensors that replace those of the base`,
   metadata: (n: number) => (n === 1 ? 'One text of metadata' : `${n} texts of metadata`),
   noMetadata: 'No metadata.',
@@ -191,8 +191,8 @@ export const en = {
   moduleOf: (done: string, total: string) => `${done} of ${total} modules`,
   makeFailed: 'It could not be made.',
   cancelled: 'Cancelled.',
-  made: (files: number, megabytes: string) =>
-    `Ready: ${files} ${files === 1 ? 'file' : 'files'}, ${megabytes} MB.`,
+  made: (files: number, size: string) =>
+    `Ready: ${files} ${files === 1 ? 'file' : 'files'}, ${size}.`,
   save: (name: string) => `Save ${name}`,
   saveAll: 'Save into a folder',
   saved: 'Saved.',

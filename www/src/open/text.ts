@@ -21,3 +21,10 @@ export const quoted = (text: string): string =>
 /** A word of a POSIX shell. */
 export const word = (text: string): string =>
   /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+
+/** A setting as people write it: 16, 0.5. */
+export const plain = (n: number): string => String(Number(n.toPrecision(4)))
+
+/** Of a file. */
+export const size = (bytes: number): string =>
+  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`
