@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Adapter, Base, init } from 'lokahi'
-import { choose, grave, near, open, overflow, visit as visitPage } from './browser.mjs'
+import { choose, drawn, grave, near, open, overflow, visit as visitPage } from './browser.mjs'
 import {
   MARKUP,
   TURN,
@@ -514,6 +514,7 @@ describe('the network', () => {
 
   test('a dropped file leaves nothing behind', async () => {
     const { page, part, complaints, close } = await visit()
+    await drawn(page)
     const requests = []
     page.context().on('request', (request) => requests.push(`${request.method()} ${request.url()}`))
     const bytes = [...readFileSync(`${fixture('lycoris-loha')}/adapter.safetensors`)]
