@@ -17,13 +17,16 @@ export { LokahiError, type ErrorCode } from './errors.js'
 export {
   Model,
   type Compared,
+  type Explained,
   type GenerateOptions,
   type Mix,
   type ModelConfig,
   type ModelOptions,
 } from './model.js'
 export type { Integrity } from './integrity.js'
+export type { Form, Plan } from './plan.js'
 export type { WasmSource } from './platform.js'
+export { Product, type ProductOptions } from './product.js'
 export type { LoadOptions, Progress, Source, TaskOptions } from './source.js'
 export { deleteCache, listCache, type Store, type Stored } from './store.js'
 export {

@@ -2,7 +2,7 @@
  * What runs in the worker of `lokahi/worker`. A worker of your own only has to import it:
  * `import 'lokahi/worker-scope'`.
  */
-import { Adapter, Base, LokahiError, Model, Tokenizer, combine, init } from './index.js'
+import { Adapter, Base, LokahiError, Model, Product, Tokenizer, combine, init } from './index.js'
 import type { InitOptions } from './index.js'
 import { platform } from './platform.js'
 import {
@@ -22,7 +22,10 @@ import {
   type State,
 } from './wire.js'
 
-const classes = { Model, Adapter, Base, Tokenizer } satisfies Record<keyof Classes, Function>
+const classes = { Model, Adapter, Base, Tokenizer, Product } satisfies Record<
+  keyof Classes,
+  Function
+>
 
 /** What there is from the start. */
 const root = {

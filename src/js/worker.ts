@@ -11,6 +11,7 @@ import type { Engine, InitOptions } from './engine.js'
 import { LokahiError } from './errors.js'
 import type { Model } from './model.js'
 import { platform, type WasmSource } from './platform.js'
+import type { Product } from './product.js'
 import type { Tokenizer } from './tokenizer.js'
 import type { combine } from './tools.js'
 import type { Classes, Port, hidden, told } from './wire.js'
@@ -28,7 +29,9 @@ type Given<T> = T extends Model
       ? RemoteBase
       : T extends Tokenizer
         ? RemoteTokenizer
-        : T
+        : T extends Product
+          ? RemoteProduct
+          : T
 
 type Copied = ((...args: never) => unknown) | AbortSignal | URL | Blob | ArrayBuffer | Uint8Array
 
@@ -66,6 +69,7 @@ export interface RemoteModel extends Remote<'Model'> {}
 export interface RemoteAdapter extends Remote<'Adapter'> {}
 export interface RemoteBase extends Remote<'Base'> {}
 export interface RemoteTokenizer extends Remote<'Tokenizer'> {}
+export interface RemoteProduct extends Remote<'Product'> {}
 
 /** Lokahi in a worker. */
 export interface RemoteLokahi extends Readonly<Engine> {
@@ -73,6 +77,7 @@ export interface RemoteLokahi extends Readonly<Engine> {
   readonly Adapter: Methods<typeof Adapter>
   readonly Base: Methods<typeof Base>
   readonly Tokenizer: Methods<typeof Tokenizer>
+  readonly Product: Methods<typeof Product>
   readonly combine: Far<typeof combine>
   /** Ends the worker and frees all memory; what is under way rejects with `Disposed`. */
   terminate(): void
