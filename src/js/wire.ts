@@ -68,12 +68,16 @@ export type Request =
   | { lokahi: 'next'; id: number; step: number }
   | { lokahi: 'return' | 'abort'; id: number }
   | { lokahi: 'free'; target: number }
+  /** The name of the lock to hold for life. */
+  | { lokahi: 'live'; name: string }
 
 /** A message of the worker. `id` is that of a call or of a step. */
 export type Reply =
   | { lokahi: 'value'; id: number; value: unknown; state?: State }
   | { lokahi: 'error'; id: number; error: PackedError | typeof ABORTED; state?: State }
   | { lokahi: 'callback'; id: number; index: number; args: unknown[] }
+  /** It holds the lock. */
+  | { lokahi: 'lives' }
 
 /** In place of an error: the page has the reason, whatever it is. */
 export const ABORTED = 'aborted'

@@ -16,8 +16,8 @@ after(async () => {
   await server?.close()
 })
 
-/** Runs a function in a page where nobody called `init`. */
-const inPage = (use) =>
+/** Runs a function in a page where nobody called `init`; or `direct` with the page. */
+const inPage = (use, direct = (page) => page.evaluate(use)) =>
   onPage(`${server.url}?device=none`, async ({ page }) => {
     await page.waitForFunction(() => window.lokahi)
     await page.evaluate(() => {
@@ -38,7 +38,7 @@ const inPage = (use) =>
         return model
       }
     })
-    return page.evaluate(use)
+    return direct(page)
   })
 
 test('a call before init is refused by name', async () => {
@@ -128,3 +128,139 @@ test('a web page in place of the wasm is told with what helps', async () => {
   assert.equal(code, 'WasmNotFound')
   assert.match(message, /index\.html.*optimizeDeps/)
 })
+
+for (const device of ['cpu', 'webgpu']) {
+  test(`${device}: loads and texts, aborted in any order`, async () => {
+    const { codes, reasons, early, rest, buffers } = await inPage(undefined, async (page) => {
+      // A folder each where one file never comes: an abort alone ends its load.
+      await page.route(/\/without-/, (route) => {
+        const [, without, file] = route
+          .request()
+          .url()
+          .match(/without-([^/]+)\/([^/]+)$/)
+        if (file === without) return
+        return route.continue({ url: `${server.url}places/base/${file}` })
+      })
+      return page.evaluate(async (device) => {
+        await lokahi.init({ device })
+        const model = await load()
+        const { buffers } = model.memory
+        const files = ['config.json', 'model.safetensors', 'tokenizer.json']
+        const begin = async (i, signal) => {
+          if (i < 3) return lokahi.Model.fromPretrained(`./without-${files[i]}/`, { signal })
+          const pieces = model.generateIds([1], { temperature: 1, seed: 1, signal })
+          await pieces.next()
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          return pieces.next()
+        }
+        const told = { codes: [], reasons: 0, early: 0 }
+        const orders = ['012345', '543210', '304152', '251403']
+        for (const order of orders) {
+          const stops = [...order].map(() => new AbortController())
+          const over = new Set()
+          const all = stops.map(({ signal }, i) => begin(i, signal).finally(() => over.add(i)))
+          const ends = Promise.allSettled(all)
+          // Meanwhile some that nobody stops.
+          const goOn = [text(model.generate('San ')), load(device).then((model) => model.dispose())]
+          await new Promise((resolve) => setTimeout(resolve, 200))
+          for (const i of [...order].map(Number)) {
+            if (over.has(i)) told.early++
+            // Every second one has a reason of its own.
+            stops[i].abort(i % 2 ? new Error(`reason ${i}`) : undefined)
+            await new Promise((resolve) => setTimeout(resolve, i % 3))
+          }
+          for (const [i, { reason }] of (await ends).entries()) {
+            told.codes.push(reason?.name)
+            if (reason === stops[i].signal.reason) told.reasons++
+          }
+          told.rest = await goOn[0]
+          await goOn[1]
+        }
+        return { ...told, buffers: model.memory.buffers - buffers }
+      }, device)
+    })
+    assert.equal(early, 0, 'over before it was aborted')
+    const names = ['AbortError', 'Error', 'AbortError', 'Error', 'AbortError', 'Error']
+    assert.deepEqual(codes, Array(4).fill(names).flat())
+    assert.equal(reasons, 24)
+    assert.equal(rest, expected.text.slice(4))
+    assert.equal(buffers, 0)
+  })
+
+  test(`${device}: ten thousand calls, and nothing grows`, async (t) => {
+    const [first, last] = await inPage(undefined, async (page) => {
+      const devtools = await page.context().newCDPSession(page)
+      const count = async () => {
+        await devtools.send('HeapProfiler.collectGarbage')
+        const { usedSize: heap } = await devtools.send('Runtime.getHeapUsage')
+        return { heap, ...(await page.evaluate(() => window.counts())) }
+      }
+      await page.evaluate(async (device) => {
+        // Every buffer of the GPU that is not collected; and the memory of the wasm.
+        const buffers = new Set()
+        const { createBuffer } = GPUDevice.prototype
+        GPUDevice.prototype.createBuffer = function (...given) {
+          const buffer = createBuffer.apply(this, given)
+          buffers.add(new WeakRef(buffer))
+          return buffer
+        }
+        let memory
+        const { instantiateStreaming } = WebAssembly
+        WebAssembly.instantiateStreaming = async (...given) => {
+          const made = await instantiateStreaming(...given)
+          memory ??= made.instance.exports.memory
+          return made
+        }
+        await lokahi.init({ device })
+        const model = await load()
+        await model.loadAdapter('./places/fi-lokr/', { name: 'other' })
+        const call = async (i) => {
+          switch (i % 10) {
+            case 0:
+              return model.forward([1, 5 + (i % 50)])
+            case 1:
+              return text(model.generate('San ', { maxTokens: 1, seed: i }))
+            case 2:
+              for await (const _ of model.generate('', { temperature: 1, seed: i })) break
+              return
+            case 3:
+              for await (const _ of model.compare('K', [{}, { fi: 1 }], { maxTokens: 1 }));
+              return
+            case 4:
+              if ((await codeOf(model.forward([1e6]))) === 'none') throw new Error('not refused')
+              return
+            case 5:
+              model.mergeAdapters()
+              return model.unmergeAdapters()
+            case 6:
+              if ((await codeOf((async () => model.setAdapters(['none']))())) === 'none') {
+                throw new Error('not refused')
+              }
+              return
+            default:
+              return model.setAdapters([i % 2 ? 'fi' : 'other'], [(i % 10) / 10])
+          }
+        }
+        window.calls = async (from, to) => {
+          for (let i = from; i < to; i++) await call(i)
+        }
+        window.counts = () => {
+          for (const each of buffers) if (!each.deref()) buffers.delete(each)
+          const { buffers: held, bytes } = model.memory
+          return { live: buffers.size, held, bytes, wasm: memory.buffer.byteLength }
+        }
+      }, device)
+      await page.evaluate(() => window.calls(0, 200))
+      const first = await count()
+      // In parts: a page answers within the time of a test.
+      for (let at = 0; at < 10_000; at += 500) {
+        await page.evaluate((at) => window.calls(at, at + 500), at)
+      }
+      return [first, await count()]
+    })
+    t.diagnostic(JSON.stringify({ first, last }))
+    const { heap, ...others } = last
+    assert.deepEqual({ heap: first.heap, ...others }, first)
+    assert.ok(heap < first.heap * 1.05, `JS heap: ${first.heap}, then ${heap}`)
+  })
+}
