@@ -4,6 +4,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { audit } from './audit.mjs'
 import { build } from './build.mjs'
 import { hasModel, model } from './model.mjs'
 import { setup } from './setup.mjs'
@@ -18,6 +19,7 @@ const steps = {
   rustfmt: () => run('cargo', ['fmt', '--check']),
   clippy: () => clippy('--all-targets'),
   'clippy-wasm': () => clippy('--target', 'wasm32-unknown-unknown', '--lib', '--test', 'web'),
+  audit,
   prettier: () => runPackage('prettier', ['--check', '.']),
   native: () => {
     // The tests themselves pass without it, and their own words are not shown then.

@@ -142,18 +142,35 @@ export class Model {
         call(() => opened.core.resolve(base))
         base.free()
       }
-      const data = await opened.data(options)
-      try {
-        call(() => this.#open().loadAdapter(name, data))
-        if (this.backend === 'webgpu') this.#loaded.set(name, data)
-      } finally {
-        if (this.#loaded.get(name) !== data) data.free()
-      }
+      await this.#load(name, await opened.data(options))
     } catch (error) {
       if (adapter !== source) adapter.dispose()
       throw error
     }
     return adapter
+  }
+
+  /** Takes the numbers of an adapter, which are kept where a device may be lost. */
+  async #load(name: string, data: CoreAdapterData): Promise<void> {
+    let kept = false
+    try {
+      call(() => this.#open().loadAdapter(name, data))
+      kept = this.backend === 'webgpu'
+      if (kept) this.#loaded.set(name, data)
+    } finally {
+      if (!kept) data.free()
+    }
+    try {
+      await wait<unknown>(() => this.#open().settled())
+    } catch (error) {
+      if (this.#loaded.get(name) === data) this.#forget(name)
+      throw error
+    }
+  }
+
+  #forget(name: string): void {
+    this.#loaded.get(name)?.free()
+    this.#loaded.delete(name)
   }
 
   /** Names of the loaded adapters. */
@@ -196,8 +213,7 @@ export class Model {
   /** Frees an adapter. */
   deleteAdapter(name: string): void {
     call(() => this.#open().deleteAdapter(name))
-    this.#loaded.get(name)?.free()
-    this.#loaded.delete(name)
+    this.#forget(name)
     this.#active = new Map([...this.#active].filter(([active]) => active !== name))
   }
 
@@ -342,8 +358,9 @@ export class Model {
   }
 
   /**
-   * After `DeviceLost`: opens a device again and loads the same model and adapters onto it, from
-   * where the files are on this machine. Texts on their way are lost. Does nothing while all is well.
+   * After `DeviceLost`, or `Device` where the GPU refused memory: opens a device again and loads the
+   * same model and adapters onto it, from where the files are on this machine. Texts on their way are
+   * lost. Does nothing while all is well.
    */
   async recover(options: LoadOptions = {}): Promise<void> {
     const lost = this.#open()
@@ -364,6 +381,7 @@ export class Model {
     }
     this.#core = core
     lost.free()
+    await wait<unknown>(() => core.settled())
   }
 
   /** What weights and adapters take, in bytes; on a device all other buffers too. */

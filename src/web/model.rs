@@ -317,6 +317,19 @@ impl CoreModel {
         }
     }
 
+    /// Resolves when the device has taken all that it was given, and rejects where it refused memory,
+    /// which no call can tell at once.
+    pub fn settled(&mut self) -> JsResult<Promise> {
+        match &mut self.model {
+            AnyModel::Cpu(_) => Ok(Promise::resolve(&JsValue::UNDEFINED)),
+            AnyModel::Gpu(model) => {
+                let backend = model.backend();
+                let buffer = backend.zeros(1)?;
+                Ok(promise::<Gpu>(backend.read(&buffer, 0, 1)))
+            }
+        }
+    }
+
     /// What the model holds: buffers and bytes.
     pub fn memory(&mut self) -> Vec<f64> {
         let memory = on!(&mut self.model, model => model.backend().memory());
