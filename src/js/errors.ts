@@ -29,6 +29,7 @@ export type ErrorCode =
 
 /** An error that says what was expected, what came, and where. `code` is stable, `message` is not. */
 export class LokahiError extends Error {
+  /** What went wrong, for programs. */
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {

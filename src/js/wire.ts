@@ -46,10 +46,15 @@ export const generators: Readonly<Record<Generating | 'compare', true>> = {
 
 /** A `Worker`, or what can be spoken to like one. */
 export interface Port {
+  /** Sends to the other end. */
   postMessage(message: unknown, transfer: Transferable[]): void
+  /** Hears what the other end sends, and its errors. */
   addEventListener(type: string, listener: (event: MessageEvent) => void): void
+  /** A port of a channel waits for it. */
   start?(): void
+  /** Ends a port of a channel. */
   close?(): void
+  /** Ends a worker. */
   terminate?(): void
 }
 

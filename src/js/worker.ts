@@ -62,22 +62,32 @@ type Told<C extends keyof Classes> = {
 
 type Remote<C extends keyof Classes> = Told<C> & Methods<Classes[C]>
 
-export interface RemoteModel extends Remote<'Model'> {}
-export interface RemoteAdapter extends Remote<'Adapter'> {}
-export interface RemoteBase extends Remote<'Base'> {}
-export interface RemoteTokenizer extends Remote<'Tokenizer'> {}
+/** A {@link Model} in the worker: getters are there at once, every method gives a promise. */
+export type RemoteModel = Remote<'Model'>
+/** An {@link Adapter} in the worker. */
+export type RemoteAdapter = Remote<'Adapter'>
+/** A {@link Base} in the worker. */
+export type RemoteBase = Remote<'Base'>
+/** A {@link Tokenizer} in the worker. */
+export type RemoteTokenizer = Remote<'Tokenizer'>
 
 /** Lokahi in a worker. */
 export interface RemoteLokahi extends Readonly<Engine> {
+  /** `fromPretrained` gives a model in the worker. */
   readonly Model: Methods<typeof Model>
+  /** `load` gives an adapter in the worker. */
   readonly Adapter: Methods<typeof Adapter>
+  /** `load` gives a base in the worker. */
   readonly Base: Methods<typeof Base>
+  /** `load` gives a tokenizer in the worker. */
   readonly Tokenizer: Methods<typeof Tokenizer>
+  /** The weighted sum of adapters that are in the worker. */
   readonly combine: Far<typeof combine>
   /** Ends the worker and frees all memory; what is under way rejects with `Disposed`. */
   terminate(): void
 }
 
+/** The options of `init`, of which a `Response` cannot cross, and the worker. */
 export interface StartOptions extends InitOptions {
   wasm?: Exclude<WasmSource, Response>
   toolsWasm?: Exclude<WasmSource, Response>
