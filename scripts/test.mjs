@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { audit } from './audit.mjs'
 import { build } from './build.mjs'
+import { docs } from './docs.mjs'
 import { hasModel, model } from './model.mjs'
 import { setup } from './setup.mjs'
 import { size } from './size.mjs'
@@ -30,6 +31,10 @@ const steps = {
   },
   build,
   size,
+  docs: () => {
+    docs()
+    nodeTests('tests/docs')
+  },
   types: () => runPackage('svelte-check', ['--tsconfig', 'tsconfig.json', '--fail-on-warnings']),
   chromium: () => inBrowser('--chrome', '--chromedriver', find('chromedriver')),
   firefox: () => inBrowser('--firefox', '--geckodriver', find('geckodriver')),
