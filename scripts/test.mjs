@@ -50,6 +50,7 @@ const more = {
   consumers: () => nodeTests('tests/package', 'bundlers'),
   browsers: () => nodeTests('tests/package', 'browsers'),
   robust: () => nodeTests('tests/package', 'robust'),
+  versions: () => nodeTests('tests/package', 'versions'),
 }
 
 /** SmolLM2, for the tests that need a real model. Without it they are skipped. */

@@ -1,6 +1,8 @@
 /**
  * What runs in the worker of `lokahi/worker`. A worker of your own only has to import it:
  * `import 'lokahi/worker-scope'`.
+ *
+ * @module lokahi/worker-scope
  */
 import { Adapter, Base, LokahiError, Model, Tokenizer, combine, init } from './index.js'
 import type { InitOptions } from './index.js'

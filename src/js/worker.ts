@@ -1,9 +1,10 @@
 /**
  * The same interface, computed in a module worker: the page never waits for it.
  *
- * The messages are our own. Comlink, which is as small, would need handlers of ours for signals,
- * generators, callbacks in options and errors, and its calls stay open for ever when a worker dies.
+ * @module lokahi/worker
  */
+// The messages are our own. Comlink, which is as small, would need handlers of ours for signals,
+// generators, callbacks in options and errors, and its calls stay open for ever when a worker dies.
 import type { Adapter } from './adapter.js'
 import type { Base } from './base.js'
 import { connect, lost } from './connection.js'

@@ -44,7 +44,7 @@ test("the page's footer leads to both", async () => {
 
 test("the package's: shown and searched under a strict policy", async () => {
   const errors = await visit('api/', async (page) => {
-    await page.getByRole('link', { name: 'index', exact: true }).first().click()
+    await page.getByRole('link', { name: 'lokahi', exact: true }).first().click()
     await page.locator('#tsd-search-trigger').click()
     await page.locator('#tsd-search-input').fill('loadAdapter')
     await page.locator('#tsd-search-results a').first().click()

@@ -341,9 +341,9 @@ for (const device of ['cpu', 'webgpu']) {
         const model = await load()
         await model.loadAdapter('./places/fi-lokr/', { name: 'other' })
         const call = async (i) => {
-          // A software GPU takes 100 ms for a text: four in five are left out.
-          const left = device === 'webgpu' && i % 50 > 9
-          switch (left && i % 10 < 4 ? 9 : i % 10) {
+          // A software GPU takes 100 ms for a text: nine in ten are left out.
+          const left = device === 'webgpu' && i % 100 > 9
+          switch (left && [0, 1, 2, 3, 5].includes(i % 10) ? 9 : i % 10) {
             case 0:
               return model.forward([1, 5 + (i % 50)])
             case 1:
@@ -391,6 +391,7 @@ for (const device of ['cpu', 'webgpu']) {
     t.diagnostic(JSON.stringify({ first, last }))
     const { heap, ...others } = last
     assert.deepEqual({ heap: first.heap, ...others }, first)
-    assert.ok(heap < first.heap * 1.05, `JS heap: ${first.heap}, then ${heap}`)
+    // What a call leaves behind would be an object at least; compiled code still grows a little.
+    assert.ok(heap < first.heap + 10_000 * 25, `JS heap: ${first.heap}, then ${heap}`)
   })
 }
