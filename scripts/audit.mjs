@@ -1,7 +1,8 @@
 // What others wrote: its licences, and advisories against it. The advisories are on the network; what
 // cannot be asked is said, and what is found fails.
 import { spawnSync } from 'node:child_process'
-import { ask, fail, isMain, npm, read, root } from './tools.mjs'
+import { cargoTool } from './setup.mjs'
+import { ask, fail, isMain, npm, read, root, run } from './tools.mjs'
 
 /** Licences that a page may be published with, without a word from us to anybody. */
 const free = new Set([
@@ -54,6 +55,19 @@ export function audit() {
 
   advisories(['--omit=dev'], levels)
   advisories([], levels.slice(levels.indexOf('high')))
+}
+
+/** The crates by deny.toml; cargo-deny takes a minute to build, so it is for the night. */
+export function deny() {
+  cargoTool('cargo-deny', '0.20.2', ['cargo-deny'])
+  const check = ['deny', '--locked', '--offline', 'check']
+  run('cargo', [...check, 'licenses', 'bans', 'sources'])
+  const { status, stderr } = spawnSync('cargo', ['deny', 'fetch', 'db'], {
+    encoding: 'utf8',
+    cwd: root,
+  })
+  if (status === 0) run('cargo', [...check, 'advisories'])
+  else console.log(`SKIPPED: advisories against crates, which cannot be asked: ${stderr.trim()}`)
 }
 
 /** Of the crates that the wasm is made of. */

@@ -4,7 +4,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { audit } from './audit.mjs'
+import { audit, deny } from './audit.mjs'
 import { build } from './build.mjs'
 import { docs } from './docs.mjs'
 import { hasModel, model } from './model.mjs'
@@ -47,6 +47,7 @@ const steps = {
 /** What takes longer, and steps by name alone: `npm run test:package` takes them all. */
 const more = {
   'setup-webkit': () => setup({ browsers: true, webkit: true }),
+  deny,
   consumers: () => nodeTests('tests/package', 'bundlers'),
   browsers: () => nodeTests('tests/package', 'browsers'),
   robust: () => nodeTests('tests/package', 'robust'),
