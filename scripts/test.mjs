@@ -1,6 +1,7 @@
 // Every check, in an order that fails early and cheaply. Stops at the first failure.
 //   --list               the names of the steps
-//   --only NAME[,NAME]   these steps alone
+//   --only NAME[,NAME]   these steps alone, one after the other
+import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -43,6 +44,17 @@ const steps = {
   page: () => nodeTests('tests/page'),
   package: () => nodeTests('tests/package', 'fast'),
 }
+
+/** Lists of one group run beside each other, as hardly a step keeps two cores busy. */
+const order = [
+  [['setup', 'model']],
+  [
+    ['rustfmt', 'clippy', 'clippy-wasm', 'native', 'chromium'],
+    ['prettier', 'build', 'size', 'types', 'scripts', 'node', 'package', 'firefox'],
+  ],
+  // Alone, as it measures how smooth the page is.
+  [['page']],
+]
 
 /** What takes longer, and steps by name alone: `npm run test:package` takes them all. */
 const more = {
@@ -88,7 +100,7 @@ function nodeTests(folder, only = '') {
 const { values } = parseArgs({
   options: { list: { type: 'boolean' }, only: { type: 'string', multiple: true } },
 })
-const names = values.only?.flatMap((list) => list.split(',')) ?? Object.keys(steps)
+const names = values.only?.flatMap((list) => list.split(',')) ?? order.flat(2)
 const all = { ...steps, ...more }
 const unknown = names.filter((name) => !(name in all))
 if (unknown.length > 0) {
@@ -102,20 +114,66 @@ if (values.list) {
 }
 
 const taken = []
-for (const name of names) {
-  console.log(`\n--- ${name}`)
+
+/** Notes how long a step took; where it fails, that is the end. */
+async function timed(name, step) {
   const start = performance.now()
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`
   try {
-    await all[name]()
+    await step()
   } catch (error) {
     console.error(`\n${name} failed after ${seconds()}: ${error.message}`)
-    console.log(`${taken.length} passed, 1 failed`)
+    if (names.length > 1) console.log(`${taken.length} passed, 1 failed`)
     process.exit(1)
   }
   taken.push([name, seconds()])
 }
 
+const running = new Set()
+process.on('exit', () => {
+  for (const { pid, exitCode } of running) {
+    // With all that the step has started: a browser would go on otherwise.
+    if (exitCode === null) process.kill(-pid)
+  }
+})
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+
+/** A step as a process of its own, whose output is shown in one piece. */
+function apart(name) {
+  console.log(`... ${name}`)
+  return new Promise((done, failed) => {
+    const child = spawn(process.execPath, [import.meta.filename, '--only', name], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
+    running.add(child)
+    const output = []
+    child.stdout.on('data', (data) => output.push(data))
+    child.stderr.on('data', (data) => output.push(data))
+    child.on('error', failed)
+    child.on('close', (status, signal) => {
+      running.delete(child)
+      process.stdout.write(Buffer.concat(output))
+      if (status === 0) done()
+      else failed(new Error(`it ended with ${signal ?? `exit status ${status}`}`))
+    })
+  })
+}
+
+if (values.only) {
+  for (const name of names) {
+    console.log(`\n--- ${name}`)
+    await timed(name, all[name])
+  }
+} else {
+  const inTurn = async (list) => {
+    for (const name of list) await timed(name, () => apart(name))
+  }
+  for (const lists of order) await Promise.all(lists.map(inTurn))
+}
+
+if (names.length === 1) process.exit()
 console.log()
 for (const [name, seconds] of taken) console.log(name.padEnd(12) + seconds.padStart(9))
 console.log(`${taken.length} passed, 0 failed`)

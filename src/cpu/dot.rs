@@ -47,7 +47,7 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     #[inline(always)]
-    fn row(&self, i: usize, width: usize) -> &'a [f32] {
+    pub fn row(&self, i: usize, width: usize) -> &'a [f32] {
         &self.numbers[i * self.stride..][..width]
     }
 

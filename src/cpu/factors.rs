@@ -1,7 +1,10 @@
 //! The factors of one delta as the kernels read them: where outputs are sums of rows, a factor lies
 //! transposed, so that its rows are as long as the outputs are many.
 
-use super::dot::Rows;
+use super::{
+    dot::Rows,
+    strips::{Strips, strips_len, to_strips},
+};
 use crate::{Result, adapter::Factors, tensor::Matrix};
 
 #[derive(Debug)]
@@ -36,10 +39,16 @@ pub(super) struct Loha {
 pub(super) struct Lokr {
     /// `[ol, im]`.
     pub w1: Matrix,
-    /// `w2_a` where `w2` is low-rank, transposed: `[r, ok]`.
-    pub w2_a: Option<Matrix>,
-    /// `w2_b`, or the whole `w2`, transposed: `[in_n, r]`, `[in_n, ok]`.
-    pub w2: Matrix,
+    /// `w2_a` where `w2` is low-rank, transposed: `[r, ok]`, by strips.
+    w2_a: Option<Vec<f32>>,
+    /// `w2_b`, or the whole `w2`, transposed: `[in_n, r]`, `[in_n, ok]`, by strips.
+    w2: Vec<f32>,
+    /// `in_n`.
+    pub segment: usize,
+    /// Columns of `w2`: `r` or `ok`.
+    pub width: usize,
+    /// `ok`.
+    pub inner: usize,
 }
 
 impl CpuFactors {
@@ -54,10 +63,25 @@ impl CpuFactors {
             }),
             Factors::Lokr(f) => {
                 let (w1, w2_a, w2) = f.running_factors()?;
-                let w2_a = w2_a.map(Matrix::transposed);
-                Self::Lokr(Lokr { w1, w2_a, w2: w2.transposed() })
+                Self::Lokr(Lokr {
+                    segment: w2.cols(),
+                    width: w2.rows(),
+                    inner: w2_a.unwrap_or(w2).rows(),
+                    w1,
+                    w2_a: w2_a.map(|w2_a| to_strips(&w2_a.transposed())),
+                    w2: to_strips(&w2.transposed()),
+                })
             }
         })
+    }
+
+    /// Numbers of the code of one row.
+    pub fn code_len(&self) -> usize {
+        match self {
+            Self::Lora(f) => f.a.rows(),
+            Self::Loha(f) => f.w1_b.rows() * f.w2_b.rows(),
+            Self::Lokr(f) => f.code_len(),
+        }
     }
 
     /// How many numbers they are.
@@ -65,20 +89,23 @@ impl CpuFactors {
         match self {
             Self::Lora(f) => f.a.len() + f.b.len(),
             Self::Loha(f) => 2 * (f.w1_a.len() + f.w1_b.len()),
-            Self::Lokr(f) => f.w1.len() + f.w2_a.as_ref().map_or(0, Matrix::len) + f.w2.len(),
+            Self::Lokr(f) => f.w1.len() + f.w2_a.as_ref().map_or(0, Vec::len) + f.w2.len(),
         }
     }
 }
 
 impl Lokr {
-    /// Numbers in one row of the code matrix `S` `[im, width]`.
-    pub fn width(&self) -> usize {
-        self.w2.cols()
+    pub fn w2(&self) -> Strips<'_> {
+        Strips { numbers: &self.w2, rows: self.segment }
     }
 
-    /// Rows `ok` of `w2`.
-    pub fn w2_rows(&self) -> usize {
-        self.w2_a.as_ref().unwrap_or(&self.w2).cols()
+    pub fn w2_a(&self) -> Option<Strips<'_>> {
+        self.w2_a.as_ref().map(|numbers| Strips { numbers, rows: self.width })
+    }
+
+    /// Numbers of the code of a row: `S` `[im, width]`, by strips.
+    pub fn code_len(&self) -> usize {
+        strips_len(self.w1.cols(), self.width)
     }
 }
 

@@ -1,15 +1,13 @@
 //! LoKr: `S[t] = x[t] w2_b^T` (low-rank `w2`) or `x[t] w2^T` (whole `w2`), `x[t]` read as `[im,
 //! in_n]`.
 
-use super::{
-    dot::Rows,
-    factors::{Lokr, rows},
-};
+use super::{dot::Rows, factors::Lokr};
 
-/// `x` `[rows, im, in_n]`, `z` `[rows, im, width]`.
+/// `x` `[rows, im, in_n]`, `z` `[rows, code_len]`: each `[im, width]` by strips.
 pub(super) fn lokr_down(f: &Lokr, x: &[f32], z: &mut [f32]) {
     z.fill(0.0);
-    let (segment, width) = (f.w2.rows(), f.width());
-    let x = Rows { numbers: x, stride: segment };
-    rows(&f.w2).add_to_each(z, [width, width], 1.0, x, segment);
+    let segments = f.w1.cols();
+    for (x, z) in x.chunks_exact(segments * f.segment).zip(z.chunks_exact_mut(f.code_len())) {
+        f.w2().add_to_strips(z, segments, 1.0, Rows { numbers: x, stride: f.segment });
+    }
 }

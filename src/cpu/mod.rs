@@ -27,6 +27,7 @@ mod quantised;
 mod rms_norm;
 mod rope;
 mod silu_mul;
+mod strips;
 mod up;
 
 use std::{
@@ -105,7 +106,6 @@ struct CpuDelta {
     factors: CpuFactors,
     bias: Option<Vec<f32>>,
     scale: f32,
-    code_len: usize,
     /// First output row that it changes.
     first_row: usize,
     /// Its column of strengths.
@@ -165,7 +165,6 @@ impl Backend for Cpu {
                 factors,
                 bias: delta.bias.clone(),
                 scale: delta.scale,
-                code_len: delta.method().code_len(),
                 first_row,
                 adapter,
             }));

@@ -34,15 +34,16 @@ pub(super) fn product<P: Pair>(
         let (these, rest) = x.split_at(tokens * inputs);
         let (out, y_rest) = y.split_at_mut(tokens * outputs);
         match tokens {
-            1 => rows::<P, 1>(weight, inputs, outputs, these, out),
-            2 => rows::<P, 2>(weight, inputs, outputs, these, out),
-            _ => rows::<P, 4>(weight, inputs, outputs, these, out),
+            1 => rows::<P, 1, 2>(weight, inputs, outputs, these, out),
+            2 => rows::<P, 2, 2>(weight, inputs, outputs, these, out),
+            _ => rows::<P, 4, 1>(weight, inputs, outputs, these, out),
         }
         (x, y) = (rest, y_rest);
     }
 }
 
-fn rows<P: Pair, const TOKENS: usize>(
+/// `PAIRS` of columns are in one round of the innermost loop.
+fn rows<P: Pair, const TOKENS: usize, const PAIRS: usize>(
     weight: &[Tile<P>],
     inputs: usize,
     outputs: usize,
@@ -52,9 +53,9 @@ fn rows<P: Pair, const TOKENS: usize>(
     let x = quantise::<TOKENS>(x, inputs);
     // A number that the compiler does not know: it would unroll the loop, move the sums of each
     // token together, and run out of registers. One pair at a time leaves room for four tokens.
-    let pairs = black_box(BLOCK / 2);
+    let rounds = black_box(BLOCK / 2 / PAIRS);
     for (i, tiles) in weight.chunks_exact(x.len()).enumerate() {
-        let sums = tile(tiles, &x, pairs);
+        let sums = tile::<P, TOKENS, PAIRS>(tiles, &x, rounds);
         for (sums, y) in sums.iter().zip(y.chunks_exact_mut(outputs)) {
             let y = &mut y[i * ROWS..];
             let sums: [f32; ROWS] = bytemuck::cast(sums.map(F4::to_array));
@@ -69,20 +70,23 @@ fn rows<P: Pair, const TOKENS: usize>(
 /// The products of eight rows with each token.
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formula")]
 #[inline(always)]
-fn tile<P: Pair, const TOKENS: usize>(
+fn tile<P: Pair, const TOKENS: usize, const PAIRS: usize>(
     weight: &[Tile<P>],
     x: &[Inputs<TOKENS>],
-    pairs: usize,
+    rounds: usize,
 ) -> [[F4; 2]; TOKENS] {
     let mut sums = [[F4::splat(0.0); 2]; TOKENS];
     for (w, x) in weight.iter().zip(x) {
         let mut products = [[I4::zero(); 2]; TOKENS];
-        for (q, x) in w.pairs.iter().zip(&x.pairs).take(pairs) {
-            let q = q.unpack();
-            for t in 0..TOKENS {
-                let x = I8::pairs(x[t]);
-                for half in 0..2 {
-                    products[t][half] = products[t][half].add_products(q[half], x);
+        let (w_pairs, x_pairs) = (w.pairs.as_chunks::<PAIRS>().0, x.pairs.as_chunks::<PAIRS>().0);
+        for (q, x) in w_pairs.iter().zip(x_pairs).take(rounds) {
+            for k in 0..PAIRS {
+                let q = q[k].unpack();
+                for t in 0..TOKENS {
+                    let x = I8::pairs(x[k][t]);
+                    for half in 0..2 {
+                        products[t][half] = products[t][half].add_products(q[half], x);
+                    }
                 }
             }
         }

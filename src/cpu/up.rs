@@ -41,7 +41,7 @@ pub(super) fn up(
             if added.merged {
                 continue;
             }
-            z.resize(count * delta.code_len, 0.0);
+            z.resize(count * delta.factors.code_len(), 0.0);
             match &delta.factors {
                 CpuFactors::Lora(f) => {
                     lora_down(f, x, z);

@@ -126,6 +126,13 @@ impl Device {
         self.shared.pipelines.borrow().len()
     }
 
+    /// Compiles kernels, where they are not.
+    pub(super) fn warm(&self, variants: &[Variant]) {
+        for variant in variants {
+            self.shared.pipeline(*variant);
+        }
+    }
+
     /// The failure of the device, if there was one: it is of no more use.
     #[must_use]
     pub fn failure(&self) -> Option<Error> {

@@ -121,6 +121,13 @@ impl Backend for Gpu {
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
         let (shape, data) = stack(parts)?;
+        // What every model runs is compiled while its other weights come, not in the first step.
+        self.device().warm(&[
+            (Kernel::Linear, data.dtype()),
+            (Kernel::LinearOne, data.dtype()),
+            plain(Kernel::AddNorm),
+            plain(Kernel::SiluMul),
+        ]);
         Weight::upload(&mut self.recorder, shape, data)
     }
 
