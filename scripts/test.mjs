@@ -50,7 +50,18 @@ const order = [
   [['setup', 'model']],
   [
     ['rustfmt', 'clippy', 'clippy-wasm', 'native', 'chromium'],
-    ['prettier', 'build', 'size', 'types', 'scripts', 'node', 'package', 'firefox'],
+    [
+      'audit',
+      'prettier',
+      'build',
+      'size',
+      'types',
+      'scripts',
+      'node',
+      'package',
+      'docs',
+      'firefox',
+    ],
   ],
   // Alone, as it measures how smooth the page is.
   [['page']],
