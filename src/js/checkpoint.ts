@@ -105,7 +105,10 @@ export class Checkpoint {
       await wait(() => made.settled())
       return made
     } catch (error) {
-      loading?.free()
+      // What the wasm stopped in the middle of stays held for good.
+      if (!(error instanceof LokahiError && error.cause instanceof WebAssembly.RuntimeError)) {
+        loading?.free()
+      }
       model?.free()
       await this.close()
       throw error

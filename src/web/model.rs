@@ -144,8 +144,8 @@ impl CoreLoading {
     /// Begins a model on the CPU.
     #[wasm_bindgen(js_name = onCpu)]
     pub fn on_cpu(layout: CoreLayout, context: Option<usize>) -> JsResult<CoreLoading> {
-        // Beside what stays, parts of a weight while they are put together.
-        room("a model", layout.layout.bytes() + 3 * layout.layout.largest())?;
+        // Beside what stays, the bytes of a tensor while it comes.
+        room("a model", layout.layout.bytes() + layout.layout.largest())?;
         let builder = Builder::new(Cpu::default(), layout.config(), context)?;
         Ok(layout.loading(AnyBuilder::Cpu(Box::new(builder))))
     }
