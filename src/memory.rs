@@ -3,6 +3,9 @@
 
 use std::{cell::Cell, rc::Rc};
 
+#[cfg(all(target_arch = "wasm32", feature = "run"))]
+use crate::{Error, Result};
+
 /// How much memory is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
@@ -10,6 +13,28 @@ pub struct Memory {
     pub buffers: usize,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// Whether there is room for so many bytes for `what`: they are taken and given back at once. The wasm
+/// cannot go on after an allocation that fails midway, and it never gives memory back.
+#[cfg(all(target_arch = "wasm32", feature = "run"))]
+pub(crate) fn room(what: &str, bytes: u64) -> Result<()> {
+    /// Of one piece: rooms of this size are found wherever some memory is free.
+    const PIECE: u64 = 1 << 24;
+    let none = || Error::Device { reason: format!("no memory for {what}, {bytes} bytes") };
+    if bytes > u64::from(u32::MAX) {
+        return Err(none());
+    }
+    let mut taken = Vec::new();
+    for at in (0..bytes).step_by(PIECE as usize) {
+        let mut piece = Vec::<u8>::new();
+        let len = PIECE.min(bytes - at) as usize;
+        piece.try_reserve_exact(len).map_err(|_| none())?;
+        taken.push(piece);
+    }
+    // Else the optimiser leaves out what nobody looks at.
+    std::hint::black_box(&taken);
+    Ok(())
 }
 
 /// The count of one backend.
