@@ -66,7 +66,7 @@ for (const webgpu of [true, false])
       }
       const [out, inputs] = [192, 576]
       const x = Float32Array.from(
-        { length: 4 * inputs },
+        { length: 16 * inputs },
         (_, i) => ((i * 7919) % 2003) / 1001.5 - 1,
       )
       for (const method of METHODS) {
@@ -166,14 +166,15 @@ describe('for everyone', () => {
     await page.keyboard.press('Enter')
     await part.getByRole('button', { name: 'Stop' }).waitFor()
     assert.ok(await part.getByRole('progressbar').isVisible())
-    await part.getByRole('button', { name: 'Stop' }).focus()
+    // The button that began it.
     await page.keyboard.press('Enter')
     await part.getByText('Stopped.').first().waitFor(WAIT)
     assert.equal(await part.getByTestId('measured').count(), 0)
     await choose(page, '1 (writing)')
-    await part.locator('.start button').focus()
+    await button.focus()
     await page.keyboard.press('Space')
     await part.getByTestId('measured').waitFor(WAIT)
+    assert.ok(await button.evaluate((button) => button === document.activeElement))
     assert.deepEqual(complaints, [])
     await close()
   })

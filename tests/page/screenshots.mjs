@@ -38,11 +38,19 @@ async function openFile(page) {
   await part.locator('[data-module="0"] button').click()
 }
 
+/** A part that shows nothing until it has measured. */
+async function measureForms(page) {
+  const part = page.locator('[data-part=measure]')
+  await part.locator('.start button').click()
+  await part.getByTestId('measured').waitFor({ timeout: 120_000 })
+}
+
 async function picture(file, { fullPage, ...how }) {
   const page = await visit(how)
   if (fullPage) {
     for (const part of PARTS) await near(page, part)
     await openFile(page)
+    await measureForms(page)
   }
   await page.waitForTimeout(300)
   await page.screenshot({ path: file, fullPage })

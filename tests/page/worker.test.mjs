@@ -134,6 +134,49 @@ for (const device of backends) {
   })
 }
 
+test('a product and the plans of a model are those of the page itself', async () => {
+  const [[here, near], [there, far]] = await page.evaluate(async () => {
+    const use = async (lokahi) => {
+      const found = { y: [], off: [] }
+      const options = { shape: [45, 64], dtype: 'Q4_1', method: 'lokr', rank: 4, seed: 3 }
+      for (const device of ['cpu', 'webgpu']) {
+        const product = await lokahi.Product.create({ ...options, device })
+        const x = Float32Array.from({ length: 128 }, (_, i) => ((i * 7919) % 2003) / 1001.5 - 1)
+        for (const form of ['base', 'structured', 'merged']) {
+          found.y.push([...(await product.run(form, x))])
+          found.off.push(await product.deviation(form, x))
+        }
+        const ms = await product.time('structured', { rows: 2 })
+        found[device] = [product.backend, [...product.shape], ms > 0]
+        // Measuring a software GPU takes seconds.
+        if (device === 'cpu') found.choice = (await product.plan({ rows: 2 })).choice !== 'base'
+        await product.dispose()
+        found[device].push((await errorOf(product.run('base', x))).code)
+      }
+      const model = await lokahi.Model.fromPretrained('./places/base/', { device: 'cpu' })
+      await model.loadAdapter('./places/adapters/fi-loha/', { name: 'fi' })
+      await model.setAdapters(['fi'])
+      const explained = (await model.explain({ rows: 16 })).map(({ modules, bytes }) => [
+        modules,
+        bytes,
+      ])
+      await model.dispose()
+      return [explained, found]
+    }
+    await near.init({ device: 'cpu' })
+    const lokahi = await far.startWorker({ device: 'cpu' })
+    const results = [await use(near), await use(lokahi)]
+    lokahi.terminate()
+    return results
+  })
+  assert.deepEqual(far, near)
+  assert.equal(near.choice, true)
+  for (const backend of backends)
+    assert.deepEqual(near[backend], [backend, [45, 64], true, 'Disposed'])
+  assert.ok(here.length > 0 && here.every(([modules, bytes]) => modules.length > 0 && bytes > 0))
+  assert.deepEqual(there, here)
+})
+
 test('files that were picked cross as they are', async () => {
   const parameters = await page.evaluate(async () => {
     const lokahi = await far.startWorker({ device: 'cpu' })

@@ -24,7 +24,7 @@ export const en = {
   structured: (method: string) => `${method} beside it`,
   merged: (method: string) => `${method} merged`,
   more: (percent: string) => `${percent} %`,
-  chosen: 'the plan',
+  chosen: 'the plan’s choice',
   long: (backend: string) =>
     `Bar chart of the times on ${backend}. The same numbers are in the table below it.`,
   bars: 'Bars are medians of 7, lines go from the fastest to the slowest; each device has a scale of its own. Beside each: how much longer than the weight alone.',
@@ -32,17 +32,17 @@ export const en = {
   planLead:
     'Before it runs, the package estimates each form from a few products that it timed once on this device. Merging takes memory and has to be undone for a switch: it is chosen only where it saves more than 5 %.',
   saves: (percent: string, megabytes: string) =>
-    `merged: saves ${percent} % of the time for ${megabytes} MB`,
+    `Merging saves ${percent} % of the time, for ${megabytes} MB.`,
   little: (percent: string, megabytes: string) =>
-    `structured: merging would save ${percent} % only, for ${megabytes} MB`,
-  slower: (megabytes: string) => `structured: merged would read ${megabytes} MB of F32`,
+    `Merging would save ${percent} % only, for ${megabytes} MB.`,
+  slower: (megabytes: string) => `Merged would be slower: it reads ${megabytes} MB of F32.`,
   columns: {
     method: 'method',
     choice: 'choice',
     estimated: 'estimated',
     measured: 'measured',
-    best: 'measured best',
-    loss: 'slower than the best by',
+    best: 'best',
+    loss: 'slower by',
   },
   forms: { base: 'alone', structured: 'structured', merged: 'merged' },
   times: 'Times',

@@ -16,8 +16,8 @@ export type Backend = (typeof BACKENDS)[number]
 
 /** Samples of each form, taken in turn; each is as many runs as take 20 ms. */
 export const SAMPLES = 7
-/** Rows whose results are compared with f64 at most: that takes a while. */
-const CHECKED_ROWS = 4
+/** Rows whose results are compared with f64 at most: that takes a while. Few rows have kernels of their own. */
+const CHECKED_ROWS = 16
 
 /** Milliseconds of a run. */
 export interface Times {
@@ -83,17 +83,19 @@ export class Timer {
       const backends: OfBackend[] = []
       let without: string | null = null
       for (const backend of BACKENDS) {
-        let lokahi
         try {
-          lokahi = this.#engines.get(backend) ?? (await startWorker({ device: backend }))
+          const lokahi = this.#engines.get(backend) ?? (await startWorker({ device: backend }))
+          this.#engines.set(backend, lokahi)
+          signal.throwIfAborted()
+          backends.push(await measure(lokahi, wanted, step))
         } catch (error) {
+          if (signal.aborted) throw error
+          // A worker or a device that was lost is no use to the next try.
+          this.#engines.get(backend)?.terminate()
+          this.#engines.delete(backend)
           if (backend === 'cpu') throw error
           without = failureOf('measuring', error).message
-          continue
         }
-        this.#engines.set(backend, lokahi)
-        signal.throwIfAborted()
-        backends.push(await measure(lokahi, wanted, step))
       }
       this.measured = { wanted: { ...wanted }, backends, without }
       this.outcome = 'measured'
