@@ -166,6 +166,11 @@ impl Recorder {
         buffers: &[&Buffer],
         workgroups: usize,
     ) {
+        self.record(variant, bytemuck::bytes_of(params), buffers, workgroups);
+    }
+
+    /// Written once for all kernels: a copy for each kind of `params` would be 4 % of the wasm.
+    fn record(&mut self, variant: Variant, params: &[u8], buffers: &[&Buffer], workgroups: usize) {
         if workgroups == 0 {
             return;
         }
@@ -173,9 +178,9 @@ impl Recorder {
             self.submit(None);
         }
         let pipeline = self.device.shared.pipeline(variant);
-        let bind_group = self.bind_group::<P>(variant, &pipeline, buffers);
+        let bind_group = self.bind_group(variant, &pipeline, params.len(), buffers);
         self.uniforms.resize(self.pending.len() * SLOT, 0);
-        self.uniforms.extend_from_slice(bytemuck::bytes_of(params));
+        self.uniforms.extend_from_slice(params);
         let width = workgroups.min(WIDEST);
         let height = workgroups.div_ceil(width);
         let groups = (width as u32, height as u32);
@@ -183,10 +188,11 @@ impl Recorder {
         self.pending.push(Dispatch { pipeline, bind_group, groups });
     }
 
-    fn bind_group<P: Params>(
+    fn bind_group(
         &mut self,
         variant: Variant,
         pipeline: &Pipeline,
+        params: usize,
         buffers: &[&Buffer],
     ) -> wgpu::BindGroup {
         let gone = std::mem::take(&mut *self.dropped.borrow_mut());
@@ -201,7 +207,7 @@ impl Recorder {
             let uniform = wgpu::BufferBinding {
                 buffer: &self.arena,
                 offset: 0,
-                size: wgpu::BufferSize::new(size_of::<P>().next_multiple_of(16) as u64),
+                size: wgpu::BufferSize::new(params.next_multiple_of(16) as u64),
             };
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,

@@ -17,6 +17,7 @@ export { LokahiError, type ErrorCode } from './errors.js'
 export {
   Model,
   type Compared,
+  type Explained,
   type GenerateOptions,
   type Logits,
   type Mix,
@@ -24,7 +25,9 @@ export {
   type ModelOptions,
 } from './model.js'
 export type { Integrity } from './integrity.js'
+export type { Form, Plan } from './plan.js'
 export type { WasmSource } from './platform.js'
+export { Product, type ProductOptions } from './product.js'
 export type { LoadOptions, Progress, Source, TaskOptions } from './source.js'
 export { deleteCache, listCache, type Store, type Stored } from './store.js'
 export {

@@ -3,7 +3,14 @@ import { breather } from './breathe.js'
 import { Checkpoint } from './checkpoint.js'
 import { engine, openDevice, type Backend } from './engine.js'
 import { LokahiError, call, wait } from './errors.js'
-import { CoreSampler, type CoreAdapterData, type CoreBatch, type CoreModel } from './lokahi.js'
+import {
+  CoreCosts,
+  CoreSampler,
+  type CoreAdapterData,
+  type CoreBatch,
+  type CoreModel,
+} from './lokahi.js'
+import { costs, toPlan, type CorePlan, type Plan } from './plan.js'
 import { openSource, type LoadOptions, type Source } from './source.js'
 import { Tokenizer } from './tokenizer.js'
 
@@ -82,6 +89,12 @@ export interface Logits {
   logits: Float32Array
   /** `[tokens, vocabulary]`. */
   shape: [number, number]
+}
+
+/** A plan for the weights that read one input together. */
+export interface Explained extends Plan {
+  /** Names of the weights, as in `modules`. */
+  modules: string[]
 }
 
 /** Tokens of a prompt that go through the model at once; between them it can be stopped. */
@@ -409,6 +422,32 @@ export class Model {
     this.#core = core
     lost.free()
     await wait<unknown>(() => core.settled())
+  }
+
+  /**
+   * For each product that the active adapters change: what runs best on `rows` tokens, and why. The
+   * device is measured for it, once: about a second.
+   */
+  async explain({ rows = 1 }: { rows?: number } = {}): Promise<Explained[]> {
+    if (!Number.isInteger(rows) || rows < 1) {
+      throw new LokahiError('BadArgument', `rows: expected a whole number from 1, got ${rows}`)
+    }
+    type Core = { modules: number[]; plan: CorePlan }
+    const plans = (costs: CoreCosts) => call<Core[]>(() => this.#open().plan(costs, rows))
+    // Which dtypes it has: the plan tells without any costs.
+    const nothing = new CoreCosts(new Float64Array())
+    const bases = plans(nothing).map(({ plan }) => plan.base)
+    nothing.free()
+    const device = this.backend === 'webgpu' ? await openDevice() : undefined
+    const measured = await costs(device, ['call', 'F32', 'lora', 'loha', 'lokr', ...bases])
+    try {
+      return plans(measured).map(({ modules, plan }) => ({
+        modules: modules.map((at) => this.modules[at].name),
+        ...toPlan(plan),
+      }))
+    } finally {
+      measured.free()
+    }
   }
 
   /** What weights and adapters take, in bytes; on a device all other buffers too. */

@@ -3,6 +3,7 @@ import type { Adapter } from './adapter.js'
 import type { Base } from './base.js'
 import { LokahiError, type ErrorCode } from './errors.js'
 import type { Model } from './model.js'
+import type { Product } from './product.js'
 import type { Tokenizer } from './tokenizer.js'
 
 /** Their objects stay in the worker; the page has a handle of each. */
@@ -11,6 +12,7 @@ export interface Classes {
   Adapter: Adapter
   Base: Base
   Tokenizer: Tokenizer
+  Product: Product
 }
 
 /** What a handle tells without asking: it comes with the handle, and anew when a call changed it. */
@@ -28,6 +30,7 @@ export const told = {
   Adapter: ['format', 'metadata', 'whole', 'bytes', 'modules', 'warnings', 'parameters'],
   Base: [],
   Tokenizer: [],
+  Product: ['backend', 'shape'],
 } as const satisfies { [C in keyof Classes]: readonly (keyof Classes[C])[] }
 
 /** Methods that a handle has not: those inside the package, and what is no use from afar. */

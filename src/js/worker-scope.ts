@@ -4,7 +4,7 @@
  *
  * @module lokahi/worker-scope
  */
-import { Adapter, Base, LokahiError, Model, Tokenizer, combine, init } from './index.js'
+import { Adapter, Base, LokahiError, Model, Product, Tokenizer, combine, init } from './index.js'
 import type { InitOptions } from './index.js'
 import { platform } from './platform.js'
 import {
@@ -24,7 +24,10 @@ import {
   type State,
 } from './wire.js'
 
-const classes = { Model, Adapter, Base, Tokenizer } satisfies Record<keyof Classes, Function>
+const classes = { Model, Adapter, Base, Tokenizer, Product } satisfies Record<
+  keyof Classes,
+  Function
+>
 
 /** What there is from the start. */
 const root = {

@@ -12,6 +12,7 @@ import type { Engine, InitOptions } from './engine.js'
 import { LokahiError } from './errors.js'
 import type { Model } from './model.js'
 import { platform, type WasmSource } from './platform.js'
+import type { Product } from './product.js'
 import type { Tokenizer } from './tokenizer.js'
 import type { combine } from './tools.js'
 import type { Classes, Port, hidden, told } from './wire.js'
@@ -29,7 +30,9 @@ type Given<T> = T extends Model
       ? RemoteBase
       : T extends Tokenizer
         ? RemoteTokenizer
-        : T
+        : T extends Product
+          ? RemoteProduct
+          : T
 
 type Copied = ((...args: never) => unknown) | AbortSignal | URL | Blob | ArrayBuffer | Uint8Array
 
@@ -71,6 +74,8 @@ export type RemoteAdapter = Remote<'Adapter'>
 export type RemoteBase = Remote<'Base'>
 /** A {@link Tokenizer} in the worker. */
 export type RemoteTokenizer = Remote<'Tokenizer'>
+/** A {@link Product} in the worker. */
+export type RemoteProduct = Remote<'Product'>
 
 /** Lokahi in a worker. */
 export interface RemoteLokahi extends Readonly<Engine> {
@@ -82,6 +87,8 @@ export interface RemoteLokahi extends Readonly<Engine> {
   readonly Base: Methods<typeof Base>
   /** `load` gives a tokenizer in the worker. */
   readonly Tokenizer: Methods<typeof Tokenizer>
+  /** A product of random numbers in the worker. */
+  readonly Product: Methods<typeof Product>
   /** The weighted sum of adapters that are in the worker. */
   readonly combine: Far<typeof combine>
   /** Ends the worker and frees all memory; what is under way rejects with `Disposed`. */

@@ -11,6 +11,7 @@ mod build;
 mod linear;
 mod plan;
 mod product;
+mod random;
 mod rope;
 mod sampler;
 mod session;
@@ -22,6 +23,7 @@ pub use batch::Turn;
 pub use build::Builder;
 pub use plan::{Costs, Form, Plan, Probe, ROWS};
 pub use product::{Product, Source};
+pub use random::RandomDelta;
 pub use sampler::{Sampler, Sampling};
 pub use session::Session;
 

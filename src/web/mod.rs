@@ -11,6 +11,8 @@ mod gguf;
 mod measures;
 #[cfg(feature = "run")]
 mod model;
+#[cfg(feature = "run")]
+mod product;
 #[cfg(feature = "tools")]
 mod tools;
 

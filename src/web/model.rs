@@ -13,6 +13,7 @@ use super::{
     file::{CoreBase, CoreFile},
     gguf::CoreGguf,
     plain,
+    product::{CoreCosts, PlanInfo},
 };
 use crate::{
     Error, Result,
@@ -98,6 +99,12 @@ struct ModuleInfo<'a> {
     shape: [usize; 2],
 }
 
+#[derive(Serialize)]
+struct ProductPlan {
+    modules: Vec<usize>,
+    plan: PlanInfo,
+}
+
 /// What a model is and where its numbers lie.
 #[wasm_bindgen]
 pub struct CoreLayout {
@@ -135,7 +142,7 @@ impl CoreLayout {
     }
 }
 
-fn promise<B: Backend>(reading: B::Reading) -> Promise {
+pub(super) fn promise<B: Backend>(reading: B::Reading) -> Promise {
     future_to_promise(async move { Ok(Float32Array::from(&reading.await?[..]).into()) })
 }
 
@@ -261,6 +268,16 @@ impl CoreModel {
     #[wasm_bindgen(getter)]
     pub fn merged(&self) -> bool {
         on!(&self.model, model => model.merged())
+    }
+
+    /// What the ways to run the active adapters would take for so many tokens: for each product that
+    /// they change, the places of its modules in [`CoreModel::modules`], and the plan.
+    pub fn plan(&self, costs: &CoreCosts, rows: usize) -> JsResult<JsValue> {
+        let plans = on!(&self.model, model => model.plan(&costs.costs, rows));
+        let plans = plans
+            .into_iter()
+            .map(|(modules, plan)| ProductPlan { modules: modules.collect(), plan: plan.into() });
+        plain(&plans.collect::<Vec<_>>())
     }
 
     /// Frees an adapter.

@@ -18,7 +18,7 @@ const { code, PLACES, SMOLLM2 } = await read('export/code')
 const { toCsv } = await read('export/tables')
 const { fromHash } = await read('state/settings')
 
-const PANELS = ['play', 'inside', 'methods', 'products', 'count', 'budget', 'smollm2']
+const PANELS = ['play', 'inside', 'methods', 'products', 'count', 'budget', 'measure', 'smollm2']
 const SETTINGS = [
   '#v=1',
   '#v=1&country=it&method=loha&strength=0.5&start=K%22%5C%0A&merged=true&seed=4&lab.source=adapter',

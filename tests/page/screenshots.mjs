@@ -6,7 +6,7 @@ import { hasModel } from '../../scripts/model.mjs'
 import { drawn, near, open, settled } from './browser.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
-const PARTS = ['products', 'count', 'budget', 'open']
+const PARTS = ['products', 'count', 'budget', 'open', 'measure']
 const setting = '#v=1&country=fi&method=lokr'
 
 const { url, browser, close } = await open({ webgpu: process.argv.includes('--webgpu') })

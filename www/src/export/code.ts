@@ -2,12 +2,14 @@
 
 import { settingsOf } from '../lab/budget/sweep'
 import { shares, type Shape } from '../lab/maths/count'
-import { lokrOptions } from '../lab/settings'
+import { lokrOptions, type LabSettings } from '../lab/settings'
+import { sizes } from '../measure/settings'
 import { METHODS, PROJECTIONS, type Method } from '../state/choices'
 import type { Settings } from '../state/settings'
 import { inPeft, type Config } from './peft'
 
-export type Panel = 'play' | 'inside' | 'methods' | 'products' | 'count' | 'budget' | 'smollm2'
+export type Panel =
+  'play' | 'inside' | 'methods' | 'products' | 'count' | 'budget' | 'measure' | 'smollm2'
 
 /** How the page's own adapters were made; a test compares them with their folders. */
 export const PLACES: readonly Config[] = [
@@ -97,15 +99,32 @@ function writing({ prompt, chat, mix }: Settings, page: string): string {
   )
 }
 
-/** One weight of this shape, and each method at its r. */
-function oneWeight([out, in_]: Shape, configs: readonly Config[], { lab }: Settings): string {
-  const lycoris = lab.convention === 'lycoris'
-  const note = lines(
-    '# The page counts LoKr as LyCORIS splits it:',
-    `# algo=lokr, factor=${lab.factor}, decompose_both=${lab.both}, full_matrix=${lab.whole}`,
+/** The forms of each method on one weight. */
+function timed({ measure: { shape, dtype, rows, rank, factor } }: Settings): string {
+  const options = `{ shape: ${JSON.stringify(sizes(shape))}, dtype: ${text(dtype)}, method, rank: ${rank}, factor: ${factor} }`
+  return lines(
+    imports('init, Product'),
+    'await init()',
+    `for (const method of ${JSON.stringify(METHODS)}) {`,
+    `  const product = await Product.create(${options})`,
+    "  for (const form of ['base', 'structured', 'merged'])",
+    `    console.log(method, form, await product.time(form, { rows: ${rows} }), 'ms')`,
+    `  console.log(await product.plan({ rows: ${rows} }))`,
+    '  product.dispose()',
+    '}',
   )
+}
+
+/** One weight of this shape, and each method at its r. */
+function oneWeight([out, in_]: Shape, configs: readonly Config[], lab?: LabSettings): string {
+  const note =
+    lab?.convention === 'lycoris' &&
+    lines(
+      '# The page counts LoKr as LyCORIS splits it:',
+      `# algo=lokr, factor=${lab.factor}, decompose_both=${lab.both}, full_matrix=${lab.whole}`,
+    )
   return (
-    (lycoris ? note : '') +
+    (note || '') +
     inPeft(configs, {
       imports: 'from torch import nn',
       base: `nn.Sequential(nn.Linear(${in_}, ${out}, bias=False))`,
@@ -121,7 +140,7 @@ function shared(shape: Shape, r: number, mode: Settings['lab']['mode'], settings
     const { r, factor } = share[method]
     return { method, r, alpha: r, factor, both: lab.both }
   })
-  return oneWeight(shape, configs, settings)
+  return oneWeight(shape, configs, lab)
 }
 
 function swept({ lab }: Settings): Config[] {
@@ -183,6 +202,11 @@ export function code(
       return { javascript: saved(), python: shared([lab.out, lab.in], lab.r, lab.mode, settings) }
     case 'budget':
       return { javascript: saved(), python: llama(swept(settings), BASE) }
+    case 'measure': {
+      const { shape, rank, factor } = settings.measure
+      const configs = METHODS.map((method): Config => ({ method, r: rank, alpha: rank, factor }))
+      return { javascript: timed(settings), python: oneWeight(sizes(shape), configs) }
+    }
     case 'smollm2':
       return {
         javascript: writing(settings, page),

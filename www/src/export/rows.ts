@@ -4,6 +4,8 @@ import type { Setting } from '../lab/budget/sweep'
 import { materialise, type Change } from '../lab/maths/change'
 import type { Shape, shares } from '../lab/maths/count'
 import { METHODS } from '../state/choices'
+import type { Form } from 'lokahi'
+import type { Measured, Times } from '../measure/timer.svelte'
 import type { Measurement } from '../state/measure'
 import type { Name } from '../state/player.svelte'
 import { COLUMNS } from '../state/smollm2'
@@ -76,6 +78,35 @@ export const ofSweep = (country: string, all: readonly Setting[]): Row[] =>
     ...Object.fromEntries(losses.map((loss, seed) => [`loss, seed ${seed}`, loss])),
     'mean loss': mean,
   }))
+
+export const ofMeasured = (measured: Measured | null): Row[] =>
+  (measured?.backends ?? []).flatMap(({ backend, device, base, methods }) => {
+    const { wanted } = measured!
+    const row = (method: string | null, form: Form, times: Times, more: Row = {}): Row => ({
+      backend,
+      device,
+      ...wanted,
+      method,
+      form,
+      'median ms': times.median,
+      'fastest ms': times.min,
+      'slowest ms': times.max,
+      ...more,
+    })
+    return [
+      row(null, 'base', base),
+      ...METHODS.flatMap((method) => {
+        const { plan, off, ...times } = methods[method]
+        return (['structured', 'merged'] as const).map((form) =>
+          row(method, form, times[form], {
+            'estimated ms': plan.times[form],
+            'chosen by the plan': plan.choice === form,
+            'largest difference from f64': off,
+          }),
+        )
+      }),
+    ]
+  })
 
 export const ofTexts = ({ written, texts, parameters }: Writer): Row[] =>
   written

@@ -187,6 +187,7 @@ export const en = {
     names: 'The model stopped while making a name.',
     writing: 'The model stopped while writing.',
     merging: 'The adapter could not be merged.',
+    measuring: 'The times could not be measured.',
   },
   code: 'Code',
   retry: 'Try again',

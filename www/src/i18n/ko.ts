@@ -160,6 +160,7 @@ export const ko: Messages = {
     names: '이름을 만들다가 모델이 멈췄습니다.',
     writing: '글을 쓰다가 모델이 멈췄습니다.',
     merging: '어댑터를 병합하지 못했습니다.',
+    measuring: '시간을 재지 못했습니다.',
   },
   code: '코드',
   retry: '다시 시도',

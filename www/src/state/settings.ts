@@ -1,6 +1,7 @@
 /** Everything that a visitor can set, and its form in the URL hash. */
 
 import { LAB, putLab, takeLab, type LabSettings } from '../lab/settings'
+import { MEASURE, putMeasure, takeMeasure, type MeasureSettings } from '../measure/settings'
 import { OPEN, putOpen, takeOpen, type OpenSettings } from '../open/settings'
 import {
   COUNTRIES,
@@ -42,6 +43,7 @@ export interface Settings {
   tour: number | null
   lab: LabSettings
   open: OpenSettings
+  measure: MeasureSettings
 }
 
 /** The parts of the page, as `data-part` names them. */
@@ -89,6 +91,7 @@ export const DEFAULTS: Settings = {
   tour: null,
   lab: LAB,
   open: OPEN,
+  measure: MEASURE,
 }
 
 const VERSION = '1'
@@ -119,13 +122,16 @@ export function toHash(settings: Settings): string {
   put('tour', settings.tour, null)
   putLab(hash, settings.lab)
   putOpen(hash, settings.open)
+  putMeasure(hash, settings.measure)
   return '#' + String(hash).replaceAll('%2C', ',')
 }
 
 /** An unknown version, key or value counts as absent: a link never breaks the page. */
 export function fromHash(hash: string): Settings {
   const given = new URLSearchParams(hash.replace(/^#/, ''))
-  if (given.get('v') !== VERSION) return { ...DEFAULTS, lab: { ...LAB }, open: { ...OPEN } }
+  if (given.get('v') !== VERSION) {
+    return { ...DEFAULTS, lab: { ...LAB }, open: { ...OPEN }, measure: { ...MEASURE } }
+  }
   const oneOf = <T extends string>(key: string, allowed: readonly T[], usual: T): T =>
     allowed.find((value) => value === given.get(key)) ?? usual
   const between = (
@@ -168,5 +174,6 @@ export function fromHash(hash: string): Settings {
     tour: given.has('tour') ? Math.round(between('tour', TOUR, TOUR.min)) : null,
     lab: takeLab(given),
     open: takeOpen(given),
+    measure: takeMeasure(given),
   }
 }

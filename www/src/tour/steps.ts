@@ -57,7 +57,7 @@ export const selector = ({ part, at = '' }: Step): string => `[data-part=${part}
 
 /** The whole setting of a step. Whoever looks keeps what is not about the page's subject. */
 export function settingOf({ set, lab }: Step, of: Settings): Settings {
-  const { language, theme, device, hide, embed, tour, open } = of
-  const own = { language, theme, device, hide, embed, tour, open }
+  const { language, theme, device, hide, embed, tour, open, measure } = of
+  const own = { language, theme, device, hide, embed, tour, open, measure }
   return { ...DEFAULTS, ...set, ...own, lab: { ...LAB, ...lab } }
 }

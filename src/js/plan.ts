@@ -1,0 +1,144 @@
+import { call, wait } from './errors.js'
+import { CoreCosts, CoreProduct, CoreSource, type CoreDevice } from './lokahi.js'
+
+/**
+ * A way to run a product: the base alone; the base and the factors beside it; or the two summed into
+ * one weight, in F32 and in memory of its own.
+ */
+export type Form = 'base' | 'structured' | 'merged'
+
+export const FORMS: readonly Form[] = ['base', 'structured', 'merged']
+
+/** What the ways to run a product would take, by what a few known products took on this device. */
+export interface Plan {
+  /** The faster of the two forms with the adapters. Merging takes memory: it must save 5 %. */
+  choice: Form
+  /** Milliseconds. */
+  times: Readonly<Record<Form, number>>
+  /** Bytes that the merged weight takes. */
+  bytes: number
+  /** The choice and its reason, in a sentence. */
+  why: string
+}
+
+/** As the core has it, forms by number. */
+export interface CorePlan {
+  times: [number, number, number]
+  bytes: number
+  choice: number
+  base: number
+}
+
+export function toPlan({ times, bytes, choice }: CorePlan): Plan {
+  const [base, structured, merged] = times
+  const saved = `${Math.round(100 * (1 - merged / structured))} % of the time`
+  return {
+    choice: FORMS[choice],
+    times: { base, structured, merged },
+    bytes,
+    why:
+      FORMS[choice] === 'merged'
+        ? `merged saves ${saved}, for ${(bytes / 1e6).toFixed(1)} MB`
+        : merged < structured
+          ? `merged would save ${saved}: too little for ${(bytes / 1e6).toFixed(1)} MB`
+          : `merged would be slower: it reads ${(bytes / 1e6).toFixed(1)} MB of F32`,
+  }
+}
+
+/** Milliseconds of the shorter of two runs: long against the clock of any browser, short to wait for. */
+const SHORT = 6
+/** Pairs of runs, of which the fastest count. */
+const TRIES = 2
+
+/** What is known of each device, in milliseconds by probe; NaN is what was not measured. */
+const known = new WeakMap<object, number[]>()
+const CPU = {}
+let measuring: Promise<unknown> = Promise.resolve()
+
+/** What a device takes: the probes of these names or numbers are measured where they are not yet. */
+export function costs(
+  device: CoreDevice | undefined,
+  wanted: readonly (string | number)[],
+): Promise<CoreCosts> {
+  const measured = measuring.then(async () => {
+    const rows = call(() => CoreCosts.rows())
+    const times = known.get(device ?? CPU) ?? Array(CoreCosts.probes() * rows.length).fill(NaN)
+    known.set(device ?? CPU, times)
+    const all = wanted.map((name) =>
+      typeof name === 'number' ? name : call(() => CoreCosts.probe(name)),
+    )
+    const deltas = ['lora', 'loha', 'lokr'].map((name) => CoreCosts.probe(name))
+    for (const probe of new Set(all)) {
+      for (const [at, count] of rows.entries()) {
+        if (Number.isNaN(times[probe * rows.length + at])) {
+          times[probe * rows.length + at] = await probed(device, probe, count, deltas)
+        }
+      }
+    }
+    return call(() => new CoreCosts(Float64Array.from(times)))
+  })
+  // One at a time: they would slow each other. What went wrong is told to whoever asked.
+  measuring = measured.catch(() => {})
+  return measured
+}
+
+/** Milliseconds of a probe: of a delta, what it takes more than the base. */
+async function probed(
+  device: CoreDevice | undefined,
+  probe: number,
+  rows: number,
+  deltas: readonly number[],
+): Promise<number> {
+  const source = call(() => CoreSource.probe(probe))
+  const product = open(source, device)
+  try {
+    const base = await pace(product, 'base', rows)
+    if (!deltas.includes(probe)) return base
+    return Math.max(0, (await pace(product, 'structured', rows)) - base)
+  } finally {
+    product.free()
+    source.free()
+  }
+}
+
+export function open(source: CoreSource, device: CoreDevice | undefined): CoreProduct {
+  return call(() => (device ? CoreProduct.onDevice(source, device) : CoreProduct.onCpu(source)))
+}
+
+/** Milliseconds of so many runs and one reading. */
+export async function lasting(
+  product: CoreProduct,
+  form: Form,
+  rows: number,
+  times: number,
+): Promise<number> {
+  const start = performance.now()
+  await wait<Float32Array>(() => product.time(FORMS.indexOf(form), rows, times))
+  return performance.now() - start
+}
+
+/** How many runs last so many milliseconds, warmed up by finding out. */
+export async function enough(
+  product: CoreProduct,
+  form: Form,
+  rows: number,
+  least: number,
+): Promise<number> {
+  await lasting(product, form, rows, 1)
+  for (let times = 1; ;) {
+    const ms = await lasting(product, form, rows, times)
+    if (ms >= least || times >= 1 << 16) return times
+    times = Math.ceil(times * Math.min(16, Math.max(2, (1.2 * least) / Math.max(ms, 0.1))))
+  }
+}
+
+/** Milliseconds of one run: what twice as many take longer, so that the reading is left out. */
+async function pace(product: CoreProduct, form: Form, rows: number): Promise<number> {
+  const times = await enough(product, form, rows, SHORT)
+  let [once, twice] = [Infinity, Infinity]
+  for (let i = 0; i < TRIES; i++) {
+    once = Math.min(once, await lasting(product, form, rows, times))
+    twice = Math.min(twice, await lasting(product, form, rows, 2 * times))
+  }
+  return twice > once ? (twice - once) / times : twice / (2 * times)
+}
