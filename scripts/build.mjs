@@ -19,12 +19,9 @@ const features = [
 ]
 // Each entry of the face says where its wasm is: a bundler that sees a second place packs it there too.
 const bind = ['--target', 'web', '--omit-default-module-path']
-// Once more with what the first time has found out: 1 kB less.
+// A second round finds what the first has made possible: 0.4 % in gzip.
 const optimise = [
-  '-O3',
-  '--generate-global-effects',
-  '-O3',
-  '--mvp-features',
+  ...['-O3', '-O3', '--strip-producers', '--strip-target-features', '--mvp-features'],
   ...features.map((name) => `--enable-${name}`),
 ]
 

@@ -15,26 +15,20 @@ pub struct Memory {
     pub bytes: u64,
 }
 
-/// Whether there is room for so many bytes for `what`: they are taken and given back at once. The wasm
-/// cannot go on after an allocation that fails midway, and it never gives memory back.
+/// Whether there is room for the numbers of a model: it is taken and given back at once. The wasm cannot
+/// go on after an allocation that fails midway.
 #[cfg(all(target_arch = "wasm32", feature = "run"))]
-pub(crate) fn room(what: &str, bytes: u64) -> Result<()> {
-    /// Of one piece: rooms of this size are found wherever some memory is free.
-    const PIECE: u64 = 1 << 24;
-    let none = || Error::Device { reason: format!("no memory for {what}, {bytes} bytes") };
-    if bytes > u64::from(u32::MAX) {
-        return Err(none());
-    }
-    let mut taken = Vec::new();
-    for at in (0..bytes).step_by(PIECE as usize) {
-        let mut piece = Vec::<u8>::new();
-        let len = PIECE.min(bytes - at) as usize;
-        piece.try_reserve_exact(len).map_err(|_| none())?;
-        taken.push(piece);
-    }
-    // Else the optimiser leaves out what nobody looks at.
-    std::hint::black_box(&taken);
-    Ok(())
+pub(crate) fn room(bytes: u64) -> Result<()> {
+    /// Of one piece: such are found wherever some memory is free.
+    const PIECE: usize = 1 << 24;
+    let take = || {
+        let pieces = usize::try_from(bytes).ok()?.div_ceil(PIECE);
+        let mut taken: Vec<Vec<u8>> = vec![Vec::new(); pieces];
+        // Else the optimiser leaves out what nobody looks at.
+        let taken = std::hint::black_box(&mut taken);
+        taken.iter_mut().try_for_each(|piece| piece.try_reserve_exact(PIECE).ok())
+    };
+    take().ok_or_else(|| Error::Device { reason: format!("no memory for a model, {bytes} bytes") })
 }
 
 /// The count of one backend.

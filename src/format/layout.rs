@@ -89,13 +89,6 @@ impl Layout {
         self.files.iter().flatten().map(|place| place.range.end - place.range.start).sum()
     }
 
-    /// Bytes of the largest tensor.
-    #[must_use]
-    pub fn largest(&self) -> u64 {
-        let sizes = self.files.iter().flatten().map(|place| place.range.end - place.range.start);
-        sizes.max().unwrap_or_default()
-    }
-
     fn new(config: ModelConfig, files: usize, mut places: BTreeMap<String, Place>) -> Result<Self> {
         let shapes = Self::shapes(&config);
         let mut has_twin = false;

@@ -105,11 +105,11 @@ export class Checkpoint {
       await wait(() => made.settled())
       return made
     } catch (error) {
-      // What the wasm stopped in the middle of stays held for good.
-      if (!(error instanceof LokahiError && error.cause instanceof WebAssembly.RuntimeError)) {
-        loading?.free()
-      }
       model?.free()
+      // What the wasm stopped in the middle of cannot be freed: its error is the one to tell.
+      try {
+        loading?.free()
+      } catch {}
       await this.close()
       throw error
     }

@@ -43,8 +43,7 @@ export class LokahiError extends Error {
 function fromCore(error: unknown): unknown {
   // Rust ends a program that finds no memory.
   if (error instanceof WebAssembly.RuntimeError) {
-    const why = `the wasm stopped, most often as it found no memory: ${error.message}`
-    return new LokahiError('Device', why, { cause: error })
+    return new LokahiError('Device', `out of memory? ${error.message}`, { cause: error })
   }
   if (error instanceof Error && !(error instanceof LokahiError) && 'code' in error) {
     return new LokahiError(error.code as ErrorCode, error.message, { cause: error })

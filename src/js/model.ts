@@ -83,18 +83,18 @@ export interface Compared {
   ended: boolean
 }
 
-/** A plan for the weights that read one input together. */
-export interface Explained extends Plan {
-  /** Names of the weights, as in `modules`. */
-  modules: string[]
-}
-
 /** What a model says of the token after each of a text. */
 export interface Logits {
   /** Row-major. */
   logits: Float32Array
   /** `[tokens, vocabulary]`. */
   shape: [number, number]
+}
+
+/** A plan for the weights that read one input together. */
+export interface Explained extends Plan {
+  /** Names of the weights, as in `modules`. */
+  modules: string[]
 }
 
 /** Tokens of a prompt that go through the model at once; between them it can be stopped. */

@@ -87,7 +87,7 @@ export interface RemoteLokahi extends Readonly<Engine> {
   readonly Base: Methods<typeof Base>
   /** `load` gives a tokenizer in the worker. */
   readonly Tokenizer: Methods<typeof Tokenizer>
-  /** `create` gives a product in the worker. */
+  /** A product of random numbers in the worker. */
   readonly Product: Methods<typeof Product>
   /** The weighted sum of adapters that are in the worker. */
   readonly combine: Far<typeof combine>

@@ -116,20 +116,15 @@ impl Data {
 
     /// One behind the other; `None` where they are stored differently.
     pub(super) fn concat(parts: &[&Self]) -> Option<Self> {
-        /// No more room than it needs: what grows by itself doubles.
-        fn append<T: Copy>(all: &mut Vec<T>, part: &[T]) {
-            all.reserve_exact(part.len());
-            all.extend_from_slice(part);
-        }
         let (first, rest) = parts.split_first()?;
         let mut all = (*first).clone();
         for part in rest {
             match (&mut all, part) {
-                (Self::F32(all), Self::F32(v)) => append(all, v),
-                (Self::F16(all), Self::F16(v)) => append(all, v),
-                (Self::BF16(all), Self::BF16(v)) => append(all, v),
-                (Self::Q8_0(all), Self::Q8_0(v)) => append(all, v),
-                (Self::Q4_1(all), Self::Q4_1(v)) => append(all, v),
+                (Self::F32(all), Self::F32(v)) => all.extend_from_slice(v),
+                (Self::F16(all), Self::F16(v)) => all.extend_from_slice(v),
+                (Self::BF16(all), Self::BF16(v)) => all.extend_from_slice(v),
+                (Self::Q8_0(all), Self::Q8_0(v)) => all.extend_from_slice(v),
+                (Self::Q4_1(all), Self::Q4_1(v)) => all.extend_from_slice(v),
                 _ => return None,
             }
         }

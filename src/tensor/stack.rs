@@ -18,11 +18,6 @@ pub fn stack(parts: &[&Tensor]) -> Result<([usize; 2], Data)> {
     }
     let shape = [rows, first.shape()[1]];
     let stored: Vec<_> = parts.iter().map(|part| part.data()).collect();
-    let bytes: u64 = stored.iter().map(|data| data.bytes().len() as u64).sum();
-    if bytes > isize::MAX as u64 {
-        let reason = format!("a weight takes {bytes} bytes, here one has at most {}", isize::MAX);
-        return Err(Error::Device { reason });
-    }
     let widened = || Data::F32(parts.iter().flat_map(|part| part.to_f32()).collect());
     Ok((shape, Data::concat(&stored).unwrap_or_else(widened)))
 }

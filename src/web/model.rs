@@ -151,8 +151,7 @@ impl CoreLoading {
     /// Begins a model on the CPU.
     #[wasm_bindgen(js_name = onCpu)]
     pub fn on_cpu(layout: CoreLayout, context: Option<usize>) -> JsResult<CoreLoading> {
-        // Beside what stays, the bytes of a tensor while it comes.
-        room("a model", layout.layout.bytes() + layout.layout.largest())?;
+        room(layout.layout.bytes())?;
         let builder = Builder::new(Cpu::default(), layout.config(), context)?;
         Ok(layout.loading(AnyBuilder::Cpu(Box::new(builder))))
     }
