@@ -66,7 +66,7 @@ function packages() {
  * A command-line tool from crates.io, built into the project's own folder. One that only starts
  * other programs is built without optimisations: they take longer than all that it does.
  */
-function cargoTool(crate, version, commands) {
+export function cargoTool(crate, version, commands) {
   if (commands.every((command) => ask(command, '--version').split(/\s/)[1] === version)) return
   const args = ['install', crate, '--version', version, '--root', toolsFolder, '--force']
   if (crate !== 'wasm-bindgen-cli') args.push('--debug')

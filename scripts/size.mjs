@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { fail, isMain, npm, root } from './tools.mjs'
 
-/** In bytes, gzipped; 400 KiB for each wasm. */
+/** In bytes, gzipped; 400 KiB for each wasm, 15 for the face. */
 const gates = {
   'lokahi_bg.wasm': 409_600,
   'lokahi_tools_bg.wasm': 409_600,
-  'the face, minified': 15_000,
+  'the face, minified': 15_360,
   'the tarball without inline': 1_000_000,
 }
 

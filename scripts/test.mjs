@@ -5,7 +5,9 @@ import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { audit, deny } from './audit.mjs'
 import { build } from './build.mjs'
+import { docs } from './docs.mjs'
 import { hasModel, model } from './model.mjs'
 import { setup } from './setup.mjs'
 import { size } from './size.mjs'
@@ -19,6 +21,7 @@ const steps = {
   rustfmt: () => run('cargo', ['fmt', '--check']),
   clippy: () => clippy('--all-targets'),
   'clippy-wasm': () => clippy('--target', 'wasm32-unknown-unknown', '--lib', '--test', 'web'),
+  audit,
   prettier: () => runPackage('prettier', ['--check', '.']),
   native: () => {
     // The tests themselves pass without it, and their own words are not shown then.
@@ -29,6 +32,10 @@ const steps = {
   },
   build,
   size,
+  docs: () => {
+    docs()
+    nodeTests('tests/docs')
+  },
   types: () => runPackage('svelte-check', ['--tsconfig', 'tsconfig.json', '--fail-on-warnings']),
   chromium: () => inBrowser('--chrome', '--chromedriver', find('chromedriver')),
   firefox: () => inBrowser('--firefox', '--geckodriver', find('geckodriver')),
@@ -43,7 +50,18 @@ const order = [
   [['setup', 'model']],
   [
     ['rustfmt', 'clippy', 'clippy-wasm', 'native', 'chromium'],
-    ['prettier', 'build', 'size', 'types', 'scripts', 'node', 'package', 'firefox'],
+    [
+      'audit',
+      'prettier',
+      'build',
+      'size',
+      'types',
+      'scripts',
+      'node',
+      'package',
+      'docs',
+      'firefox',
+    ],
   ],
   // Alone, as it measures how smooth the page is.
   [['page']],
@@ -52,9 +70,11 @@ const order = [
 /** What takes longer, and steps by name alone: `npm run test:package` takes them all. */
 const more = {
   'setup-webkit': () => setup({ browsers: true, webkit: true }),
+  deny,
   consumers: () => nodeTests('tests/package', 'bundlers'),
   browsers: () => nodeTests('tests/package', 'browsers'),
   robust: () => nodeTests('tests/package', 'robust'),
+  versions: () => nodeTests('tests/package', 'versions'),
 }
 
 /** SmolLM2, for the tests that need a real model. Without it they are skipped. */

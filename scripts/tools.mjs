@@ -61,6 +61,12 @@ export function runPackage(name, args, { bin = name } = {}) {
 
 export const read = (path) => readFileSync(join(root, path), 'utf8')
 
+/** Cargo's target folder, which a setting of the user may have moved. */
+export function targetFolder() {
+  const metadata = ask('cargo', 'metadata', '--format-version', '1', '--no-deps', '--offline')
+  return JSON.parse(metadata).target_directory
+}
+
 /** The version of a crate in Cargo.lock. */
 export function lockedVersion(crate) {
   const version = read('Cargo.lock').match(`name = "${crate}"\nversion = "(.+)"`)?.[1]

@@ -3,6 +3,9 @@
 
 use std::{cell::Cell, rc::Rc};
 
+#[cfg(all(target_arch = "wasm32", feature = "run"))]
+use crate::{Error, Result};
+
 /// How much memory is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
@@ -10,6 +13,22 @@ pub struct Memory {
     pub buffers: usize,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// Whether there is room for the numbers of a model: it is taken and given back at once. The wasm cannot
+/// go on after an allocation that fails midway.
+#[cfg(all(target_arch = "wasm32", feature = "run"))]
+pub(crate) fn room(bytes: u64) -> Result<()> {
+    /// Of one piece: such are found wherever some memory is free.
+    const PIECE: usize = 1 << 24;
+    let take = || {
+        let pieces = usize::try_from(bytes).ok()?.div_ceil(PIECE);
+        let mut taken: Vec<Vec<u8>> = vec![Vec::new(); pieces];
+        // Else the optimiser leaves out what nobody looks at.
+        let taken = std::hint::black_box(&mut taken);
+        taken.iter_mut().try_for_each(|piece| piece.try_reserve_exact(PIECE).ok())
+    };
+    take().ok_or_else(|| Error::Device { reason: format!("no memory for a model, {bytes} bytes") })
 }
 
 /// The count of one backend.

@@ -89,7 +89,7 @@ impl Device {
 
         let failure = Failure::default();
         let (errors, losses) = (failure.clone(), failure.clone());
-        device.on_uncaptured_error(Arc::new(move |error| errors.set(device_error(error))));
+        device.on_uncaptured_error(Arc::new(move |error| errors.set(uncaptured(error))));
         device.set_device_lost_callback(move |reason, message| {
             losses.set(Error::DeviceLost { reason: format!("{reason:?}: {message}") });
         });
@@ -183,6 +183,14 @@ impl Shared {
             cache: None,
         });
         Pipeline { raw, layout }
+    }
+}
+
+/// A device tells that it refused memory later, by an error that nobody waits for.
+fn uncaptured(error: wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => Error::Device { reason: "it has no more memory".into() },
+        error => device_error(error),
     }
 }
 

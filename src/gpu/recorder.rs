@@ -75,8 +75,10 @@ impl Recorder {
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15
     }
 
-    /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors, for `what`.
+    /// A zeroed storage buffer of `bytes`, rounded up to whole 16-byte vectors, for `what`. A device
+    /// that is of no more use, as it refused memory before, gives none.
     pub fn buffer(&mut self, what: &str, bytes: usize) -> Result<Buffer> {
+        self.device.failure().map_or(Ok(()), Err)?;
         let limit = self.limit();
         let size = (bytes.max(1) as u64).checked_next_multiple_of(16);
         let size = size.filter(|size| *size <= limit).ok_or_else(|| Error::Device {

@@ -17,30 +17,36 @@ import {
   resize,
   save,
   type Format,
-  type ResizedModule,
+  type Resized,
   type ResizeOptions,
   type Saved,
   type SaveOptions,
 } from './tools.js'
 
+/** How the change of a weight is put together from its factors. */
 export type Method = 'LoRA' | 'LoHa' | 'LoKr'
 
 /** What an adapter does to one weight. */
 export interface AdapterModule {
   /** Path in the base model, or what the file calls it until `resolve` has run. */
   name: string
+  /** What its factors are. */
   method: Method
   /** `[out, in]` of the weight; a convolution's kernel counts into `in`. */
   shape: [number, number]
+  /** That of the factors, as PEFT names it; a LoHa can reach its square. */
   rank: number
+  /** As stored, or what stands for it where the file has none. */
   alpha: number
   /** What multiplies the product: `alpha / rank`, or `alpha / sqrt(rank)` with rsLoRA. */
   scale: number
+  /** How many numbers the factors hold. */
   parameters: number
   /** The largest rank that the change can have. */
   rankBound: number
   /** How the factors are stored: `F32`, `F16`, `BF16` or `mixed`. */
   dtype: string
+  /** What kind of weight it changes. */
   layer: 'linear' | 'embedding' | 'conv' | 'expert'
   /** Lengths of a convolution's kernel, where the factors tell them. */
   kernel: number[]
@@ -49,21 +55,31 @@ export interface AdapterModule {
   /** Whether a `lora_bias` comes with the factors. */
   bias: boolean
   /** The stored factors by PEFT's names. */
-  tensors: { name: string; shape: number[] }[]
+  tensors: {
+    /** By PEFT's word, as `lora_A`. */
+    name: string
+    /** As stored, row-major. */
+    shape: number[]
+  }[]
 }
 
 /** A tensor that takes the place of the base's: `modules_to_save`, trained biases and rows. */
 export interface WholeTensor {
+  /** Of the tensor of the base. */
   name: string
+  /** As stored, row-major. */
   shape: number[]
+  /** As stored: `F32`, `F16` or `BF16`. */
   dtype: string
 }
 
-/** Something that its owner should know of a file. `code` is stable. */
+/** Something that its owner should know of a file. */
 export interface AdapterWarning {
+  /** Stable, as `NoAlpha`. */
   code: string
   /** Empty for the whole file. */
   module: string
+  /** In English, for people. */
   message: string
 }
 
@@ -71,6 +87,7 @@ export interface AdapterWarning {
 export interface Spectrum {
   /** Descending. */
   singularValues: number[]
+  /** The largest rank that the change can have. */
   rankBound: number
   /** Singular values above `threshold` times the largest. */
   numericalRank: number
@@ -78,9 +95,13 @@ export interface Spectrum {
   stableRank: number
   /** `exp(entropy of sigma^2 / sum sigma^2)`. */
   entropyRank: number
+  /** Of `numericalRank`, relative to the largest singular value. */
   threshold: number
+  /** The root of the sum of all squares of the change. */
   frobeniusNorm: number
+  /** The largest singular value. */
   spectralNorm: number
+  /** `alpha / rank`. */
   alphaPerRank: number
   /** Share of the energy in the first `k + 1` directions. */
   energy: number[]
@@ -88,7 +109,9 @@ export interface Spectrum {
 
 /** Something that is wrong with numbers of a module. */
 export interface Finding {
+  /** Stable. */
   code: 'NotANumber' | 'Infinite' | 'NeverTrained' | 'ZeroFactor' | 'ZeroScale' | 'FusedParts'
+  /** The factor, by PEFT's word. */
   tensor: string
   /** How many numbers it concerns; of `FusedParts`, how many parts. */
   count: number
@@ -106,7 +129,9 @@ export interface Conventions {
   doraAxis?: 'out' | 'in'
 }
 
+/** How to find and read an adapter. */
 export interface AdapterOptions extends LoadOptions {
+  /** What to read where a file leaves it open. */
   conventions?: Conventions
   /** The adapter's name, where a folder holds several in folders of their own. */
   subfolder?: string
@@ -116,14 +141,21 @@ export interface AdapterOptions extends LoadOptions {
 
 /** What `inspect` tells. */
 export interface Inspection {
+  /** `PEFT`, `LyCORIS`, `kohya`, `diffusers` or `GGUF`. */
   format: string
+  /** Each that occurs, once. */
   methods: Method[]
+  /** What it does to each weight. */
   modules: Omit<AdapterModule, 'tensors'>[]
+  /** Tensors that take the place of the base's. */
   whole: WholeTensor[]
+  /** How many numbers the factors of all modules hold. */
   parameters: number
   /** Of the file. */
   bytes: number
+  /** Texts of the file's header, as they are. */
   metadata: Record<string, string>
+  /** What its owner should know. */
   warnings: readonly AdapterWarning[]
 }
 
@@ -141,7 +173,9 @@ const FILES = [
 export class Adapter {
   /** `PEFT`, `LyCORIS`, `kohya`, `diffusers` or `GGUF`. */
   readonly format: string
+  /** Texts of the file's header, as they are: never markup. */
   readonly metadata: Readonly<Record<string, string>>
+  /** Tensors that take the place of the base's. */
   readonly whole: readonly WholeTensor[]
   /** Bytes of the file. */
   readonly bytes: number
@@ -183,10 +217,12 @@ export class Adapter {
     return new Adapter(opening, await Opened.open(core, opening, options))
   }
 
+  /** What it does to each weight. */
   get modules(): readonly AdapterModule[] {
     return this.#modules
   }
 
+  /** What its owner should know of the file. */
   get warnings(): readonly AdapterWarning[] {
     return this.#warnings
   }
@@ -247,7 +283,7 @@ export class Adapter {
   }
 
   /** The best LoRA of smaller rank for each module, whatever its method. */
-  async resize(options: ResizeOptions): Promise<Saved & { modules: ResizedModule[] }> {
+  async resize(options: ResizeOptions): Promise<Resized> {
     return resize(this, options)
   }
 
@@ -300,6 +336,7 @@ export class Adapter {
 }
 
 export interface Adapter {
+  /** As {@link Adapter.dispose}, for `using`. */
   [Symbol.dispose](): void
 }
 

@@ -4,11 +4,13 @@ import { LokahiError } from './errors.js'
 export interface ChatMessage {
   /** `system`, `user` or `assistant`. */
   role: string
+  /** Its text. */
   content: string
   /** What else a template may read. */
   [key: string]: unknown
 }
 
+/** How to write a chat down. */
 export interface ChatTemplateOptions {
   /** Begins the answer: the model goes on as the assistant. By default false. */
   addGenerationPrompt?: boolean
@@ -17,7 +19,14 @@ export interface ChatTemplateOptions {
 }
 
 /** `chat_template` of `tokenizer_config.json`: the text, or several by name. */
-export type ChatTemplate = string | readonly { name: string; template: string }[]
+export type ChatTemplate =
+  | string
+  | readonly {
+      /** As `default` or `tool_use`. */
+      name: string
+      /** In Jinja. */
+      template: string
+    }[]
 
 /** The text of a chat by a template, which is written in Jinja. `tokens` are special ones by name. */
 export async function renderChat(

@@ -1,6 +1,6 @@
 import { breather } from './breathe.js'
 import type { Bytes } from './bytes.js'
-import { LokahiError, call } from './errors.js'
+import { LokahiError, call, wait } from './errors.js'
 import { readGgufHeader } from './gguf-header.js'
 import { readHeader } from './header.js'
 import * as core from './lokahi.js'
@@ -82,6 +82,7 @@ export class Checkpoint {
   ): Promise<CoreModel> {
     const breathe = breather()
     let loading: CoreLoading | undefined
+    let model: CoreModel | undefined
     try {
       const layout = await this.#layout(options)
       const begun = call(() =>
@@ -99,9 +100,16 @@ export class Checkpoint {
       }
       // Finishing takes it, whatever comes of it.
       loading = undefined
-      return call(() => begun.finish())
+      const made = call(() => begun.finish())
+      model = made
+      await wait(() => made.settled())
+      return made
     } catch (error) {
-      loading?.free()
+      model?.free()
+      // What the wasm stopped in the middle of cannot be freed: its error is the one to tell.
+      try {
+        loading?.free()
+      } catch {}
       await this.close()
       throw error
     }

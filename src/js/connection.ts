@@ -62,6 +62,10 @@ export function connect(port: Port, methods: string[]): Connection {
   let last = 0
   let over: Error | undefined
 
+  /** No event tells that a worker was ended. A lock that it holds comes free with it. */
+  const locks = globalThis.isSecureContext ? globalThis.navigator?.locks : undefined
+  const life = locks ? `lokahi ${crypto.randomUUID()}` : ''
+
   const post = (request: Request, transfer: Iterable<Transferable> = []) =>
     port.postMessage(request, [...transfer])
 
@@ -182,7 +186,9 @@ export function connect(port: Port, methods: string[]): Connection {
   }
 
   const hear = (reply: Reply | undefined) => {
-    if (reply?.lokahi === 'callback') {
+    if (reply?.lokahi === 'lives') {
+      locks?.request(life, () => end(lost('it ended'))).catch(() => undefined)
+    } else if (reply?.lokahi === 'callback') {
       // What it throws is reported by the browser, as from any listener.
       calls.get(reply.id)?.callbacks[reply.index](...reply.args)
     } else if (reply?.lokahi === 'value' || reply?.lokahi === 'error') {
@@ -210,6 +216,7 @@ export function connect(port: Port, methods: string[]): Connection {
   port.addEventListener('error', (event: Event) => end(lost((event as ErrorEvent).message)))
   port.addEventListener('messageerror', () => end(lost('a message that cannot be read')))
   port.start?.()
+  if (locks) post({ lokahi: 'live', name: life })
   return { root: handleOf({ is: 'handle', target: 0, methods, state: {} }), end }
 }
 

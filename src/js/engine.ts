@@ -6,6 +6,7 @@ import { platform, type WasmName, type WasmSource } from './platform.js'
 /** What the products run on. */
 export type Backend = 'webgpu' | 'cpu'
 
+/** What to compute on, and where the wasm is. */
 export interface InitOptions {
   /**
    * `auto` (the default) takes WebGPU on a real GPU and the CPU where there is none, or only a
@@ -20,7 +21,9 @@ export interface InitOptions {
   integrity?: Integrity
 }
 
+/** What was chosen. */
 export interface Engine {
+  /** What models run on that do not ask for another. */
   backend: Backend
   /** Why this backend, in a sentence. */
   reason: string

@@ -29,6 +29,7 @@ export type ErrorCode =
 
 /** An error that says what was expected, what came, and where. `code` is stable, `message` is not. */
 export class LokahiError extends Error {
+  /** What went wrong, for programs. */
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -40,6 +41,10 @@ export class LokahiError extends Error {
 
 /** An error of the core, as it crosses from wasm: a plain `Error` with a `code`. */
 function fromCore(error: unknown): unknown {
+  // Rust ends a program that finds no memory.
+  if (error instanceof WebAssembly.RuntimeError) {
+    return new LokahiError('Device', `out of memory? ${error.message}`, { cause: error })
+  }
   if (error instanceof Error && !(error instanceof LokahiError) && 'code' in error) {
     return new LokahiError(error.code as ErrorCode, error.message, { cause: error })
   }

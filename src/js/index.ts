@@ -2,6 +2,8 @@
  * LoRA, LoHa and LoKr adapters on small models, in the browser, on WebGPU or the CPU.
  *
  * Nothing is fetched on import; `await init()` comes first.
+ *
+ * @module lokahi
  */
 import { platform } from './platform.js'
 

@@ -14,24 +14,37 @@ import { costs, toPlan, type CorePlan, type Plan } from './plan.js'
 import { openSource, type LoadOptions, type Source } from './source.js'
 import { Tokenizer } from './tokenizer.js'
 
+/** The shape of a model. */
 export interface ModelConfig {
+  /** As `config.json` names it. */
   architecture: string
+  /** Numbers of a token between layers. */
   hiddenSize: number
+  /** How many. */
   layers: number
+  /** Of queries, in each layer. */
   heads: number
+  /** Of keys and values; each serves `heads / keyValueHeads` of the queries. */
   keyValueHeads: number
+  /** Numbers of a head. */
   headSize: number
+  /** Numbers of a token inside the feed-forward part. */
   intermediateSize: number
+  /** How many tokens there are. */
   vocabularySize: number
   /** Tokens that a text may have. */
   context: number
+  /** Whether the embedding table is the output head too. */
   tiedEmbedding: boolean
+  /** The token that a text begins with, where there is one. */
   bosTokenId?: number
+  /** Tokens that end a text. */
   eosTokenIds: number[]
   /** Numbers in the model; a tied embedding counts once. */
   parameters: number
 }
 
+/** How to find and run a model. */
 export interface ModelOptions extends LoadOptions {
   /** Where to compute; by default what `init` chose. */
   device?: Backend
@@ -39,6 +52,7 @@ export interface ModelOptions extends LoadOptions {
   context?: number
 }
 
+/** How to continue a text. */
 export interface GenerateOptions {
   /** Tokens to generate at most; by default 64. */
   maxTokens?: number
@@ -69,6 +83,14 @@ export interface Compared {
   ended: boolean
 }
 
+/** What a model says of the token after each of a text. */
+export interface Logits {
+  /** Row-major. */
+  logits: Float32Array
+  /** `[tokens, vocabulary]`. */
+  shape: [number, number]
+}
+
 /** A plan for the weights that read one input together. */
 export interface Explained extends Plan {
   /** Names of the weights, as in `modules`. */
@@ -80,12 +102,19 @@ const CHUNK = 128
 
 /** A small language model with any number of adapters. */
 export class Model {
+  /** What it runs on. */
   readonly backend: Backend
+  /** Its shape. */
   readonly config: ModelConfig
   /** Numbers in the model. */
   readonly parameters: number
   /** The weights that adapters may change, `[out, in]`. */
-  readonly modules: readonly { name: string; shape: [number, number] }[]
+  readonly modules: readonly {
+    /** Path in the model, as PEFT names it. */
+    name: string
+    /** `[out, in]`. */
+    shape: [number, number]
+  }[]
   readonly #tokenizer: Tokenizer | undefined
   readonly #checkpoint: Checkpoint
   #core: CoreModel | undefined
@@ -155,18 +184,35 @@ export class Model {
         call(() => opened.core.resolve(base))
         base.free()
       }
-      const data = await opened.data(options)
-      try {
-        call(() => this.#open().loadAdapter(name, data))
-        if (this.backend === 'webgpu') this.#loaded.set(name, data)
-      } finally {
-        if (this.#loaded.get(name) !== data) data.free()
-      }
+      await this.#load(name, await opened.data(options))
     } catch (error) {
       if (adapter !== source) adapter.dispose()
       throw error
     }
     return adapter
+  }
+
+  /** Takes the numbers of an adapter, which are kept where a device may be lost. */
+  async #load(name: string, data: CoreAdapterData): Promise<void> {
+    let kept = false
+    try {
+      call(() => this.#open().loadAdapter(name, data))
+      kept = this.backend === 'webgpu'
+      if (kept) this.#loaded.set(name, data)
+    } finally {
+      if (!kept) data.free()
+    }
+    try {
+      await wait<unknown>(() => this.#open().settled())
+    } catch (error) {
+      if (this.#loaded.get(name) === data) this.#forget(name)
+      throw error
+    }
+  }
+
+  #forget(name: string): void {
+    this.#loaded.get(name)?.free()
+    this.#loaded.delete(name)
   }
 
   /** Names of the loaded adapters. */
@@ -209,8 +255,7 @@ export class Model {
   /** Frees an adapter. */
   deleteAdapter(name: string): void {
     call(() => this.#open().deleteAdapter(name))
-    this.#loaded.get(name)?.free()
-    this.#loaded.delete(name)
+    this.#forget(name)
     this.#active = new Map([...this.#active].filter(([active]) => active !== name))
   }
 
@@ -346,17 +391,16 @@ export class Model {
   }
 
   /** Logits of every token, for tests and tools. */
-  async forward(
-    ids: readonly number[],
-  ): Promise<{ logits: Float32Array; shape: [number, number] }> {
+  async forward(ids: readonly number[]): Promise<Logits> {
     const core = this.#open()
     const logits = await wait<Float32Array>(() => core.logits(Uint32Array.from(checked(ids))))
     return { logits, shape: [ids.length, this.config.vocabularySize] }
   }
 
   /**
-   * After `DeviceLost`: opens a device again and loads the same model and adapters onto it, from
-   * where the files are on this machine. Texts on their way are lost. Does nothing while all is well.
+   * After `DeviceLost`, or `Device` where the GPU refused memory: opens a device again and loads the
+   * same model and adapters onto it, from where the files are on this machine. Texts on their way are
+   * lost. Does nothing while all is well.
    */
   async recover(options: LoadOptions = {}): Promise<void> {
     const lost = this.#open()
@@ -377,6 +421,7 @@ export class Model {
     }
     this.#core = core
     lost.free()
+    await wait<unknown>(() => core.settled())
   }
 
   /**
@@ -406,7 +451,12 @@ export class Model {
   }
 
   /** What weights and adapters take, in bytes; on a device all other buffers too. */
-  get memory(): { buffers: number; bytes: number } {
+  get memory(): {
+    /** How many. */
+    buffers: number
+    /** Of all of them. */
+    bytes: number
+  } {
     const [buffers, bytes] = call(() => this.#open().memory())
     return { buffers, bytes }
   }
@@ -431,6 +481,7 @@ export class Model {
 }
 
 export interface Model {
+  /** As {@link Model.dispose}, for `using`. */
   [Symbol.dispose](): void
 }
 

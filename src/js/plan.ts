@@ -17,7 +17,7 @@ export interface Plan {
   times: Readonly<Record<Form, number>>
   /** Bytes that the merged weight takes. */
   bytes: number
-  /** The choice and its reason, in a sentence. */
+  /** What decides, in a sentence. */
   why: string
 }
 
@@ -31,17 +31,13 @@ export interface CorePlan {
 
 export function toPlan({ times, bytes, choice }: CorePlan): Plan {
   const [base, structured, merged] = times
-  const saved = `${Math.round(100 * (1 - merged / structured))} % of the time`
+  const saved = Math.round(100 * (1 - merged / structured))
+  const word = saved < 0 ? 'costs' : 'saves'
   return {
     choice: FORMS[choice],
     times: { base, structured, merged },
     bytes,
-    why:
-      FORMS[choice] === 'merged'
-        ? `merged saves ${saved}, for ${(bytes / 1e6).toFixed(1)} MB`
-        : merged < structured
-          ? `merged would save ${saved}: too little for ${(bytes / 1e6).toFixed(1)} MB`
-          : `merged would be slower: it reads ${(bytes / 1e6).toFixed(1)} MB of F32`,
+    why: `merging ${word} ${Math.abs(saved)} % of the time and takes ${(bytes / 1e6).toFixed(1)} MB`,
   }
 }
 

@@ -13,6 +13,7 @@ import {
   type Plan,
 } from './plan.js'
 
+/** Sizes and numbers of a product. */
 export interface ProductOptions {
   /** `[out, in]`. */
   shape: readonly [number, number]
@@ -35,7 +36,9 @@ const LEAST = 20
 
 /** One weight with a random adapter, by itself: to try and to time the forms in which it can run. */
 export class Product {
+  /** What it runs on. */
   readonly backend: Backend
+  /** `[out, in]`. */
   readonly shape: readonly [number, number]
   readonly #options: ProductOptions
   readonly #device: CoreDevice | undefined
@@ -152,6 +155,7 @@ export class Product {
 }
 
 export interface Product {
+  /** As {@link Product.dispose}, for `using`. */
   [Symbol.dispose](): void
 }
 

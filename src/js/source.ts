@@ -13,8 +13,11 @@ import type { Store } from './store.js'
 export type Source =
   string | URL | File | readonly File[] | Readonly<Record<string, ArrayBuffer | Uint8Array>>
 
+/** How far a load is. */
 export interface Progress {
+  /** Bytes of a file came, all of them did, or the model can be used. */
   status: 'download' | 'done' | 'ready'
+  /** Its name; empty when the model is ready. */
   file: string
   /** Bytes so far. */
   loaded: number
@@ -26,11 +29,13 @@ export interface Progress {
 
 /** Of what takes its time. */
 export interface TaskOptions {
+  /** Called again and again while bytes come. */
   onProgress?: (progress: Progress) => void
   /** Rejects with `AbortError`. */
   signal?: AbortSignal
 }
 
+/** How to find files. */
 export interface LoadOptions extends TaskOptions {
   /** Of a Hub id: a branch, a tag or a commit; `main` where neither this nor the id says. */
   revision?: string

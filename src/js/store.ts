@@ -5,8 +5,11 @@ export type Store = 'caches' | 'opfs'
 
 /** A file that is stored. */
 export interface Stored {
+  /** Where it came from. */
   url: string
+  /** Its size. */
   bytes: number
+  /** Where it is. */
   store: Store
 }
 

@@ -31,6 +31,7 @@ interface PreTokenizer {
   [setting: string]: unknown
 }
 
+/** How to read a text. */
 export interface EncodeOptions {
   /**
    * Adds what the model was trained to see around a text, such as a token at its beginning. A chat
@@ -90,6 +91,7 @@ export class Tokenizer {
     }
   }
 
+  /** The ids of a text. */
   encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
     return this.#hub.encode(text, { add_special_tokens: addSpecialTokens }).ids
   }

@@ -11,8 +11,10 @@ import type { TaskOptions } from './source.js'
 /** Files by name. */
 export type Files = Record<string, Uint8Array>
 
+/** A format that adapters are saved in. */
 export type Format = 'peft' | 'lycoris' | 'gguf'
 
+/** How to save an adapter. */
 export interface SaveOptions extends TaskOptions {
   /** How factors are stored where it holds them exactly; else they are F32, which is the default. */
   dtype?: 'F32' | 'F16' | 'BF16'
@@ -26,7 +28,9 @@ export interface SaveOptions extends TaskOptions {
 
 /** What saving rewrote or could not check. */
 export interface Saved {
+  /** By name; nothing is written anywhere. */
   files: Files
+  /** What differs from the adapter that was loaded. */
   warnings: AdapterWarning[]
 }
 
@@ -80,29 +84,40 @@ export interface ResizeOptions extends SaveOptions {
   svFro?: number
   /** The fewest that sum to this share of the sum of all. */
   svCumulative?: number
+  /** No more directions than this, whatever the rule says. */
   maxRank?: number
+  /** By default PEFT for a PEFT adapter, else LyCORIS. */
   format?: Format
+  /** Called after each module: how many are done, of how many. */
   onModule?: (done: number, total: number) => void
 }
 
 /** What a module lost. */
 export interface ResizedModule {
+  /** Path in the base model. */
   name: string
+  /** Directions that are left. */
   rank: number
+  /** That of the factors before. */
   rankBefore: number
   /** Share of the squared Frobenius norm that stays, 0 to 1. */
   retainedEnergy: number
   /** The largest singular value that is left out. */
   largestDropped: number
+  /** Of the change before. */
   frobeniusNorm: number
+  /** Its largest singular value before. */
   spectralNorm: number
 }
 
+/** A smaller adapter, and what each module lost. */
+export interface Resized extends Saved {
+  /** In the order of the adapter's. */
+  modules: ResizedModule[]
+}
+
 /** The best LoRA of smaller rank for each module of an adapter of any method, through its factors. */
-export async function resize(
-  adapter: Adapter,
-  options: ResizeOptions,
-): Promise<Saved & { modules: ResizedModule[] }> {
+export async function resize(adapter: Adapter, options: ResizeOptions): Promise<Resized> {
   const { rank, energy, svRatio, svFro, svCumulative, maxRank, signal } = options
   if (options.base) await adapter.resolve(options.base)
   const { CoreResize } = await loadTools()
@@ -137,15 +152,18 @@ export async function resize(
   }
 }
 
+/** How to make one adapter of several. */
 export interface CombineOptions extends SaveOptions {
   /**
    * `cat` is exact and takes LoRA; `svd` is the best of a rank for any methods; `linear` and `ties`
    * mix as PEFT does.
    */
   how?: 'cat' | 'svd' | 'linear' | 'ties'
+  /** Of `svd`: the directions of the result. */
   rank?: number
   /** Of `ties`: the share of each tensor that stays. */
   density?: number
+  /** By default PEFT where all of them are, else LyCORIS. */
   format?: Format
 }
 
@@ -178,9 +196,11 @@ export async function combine(
 
 /** The file of a result while it is written. */
 export interface Sink {
+  /** Takes the next bytes; the next call waits for the promise. */
   write(bytes: Uint8Array): Promise<void>
 }
 
+/** How to merge adapters into a base. */
 export interface MergeOptions extends TaskOptions {
   /** Where the embedding table is the output head too, and the adapter changes it. */
   embeddings?: 'tied' | 'untied'
@@ -188,6 +208,14 @@ export interface MergeOptions extends TaskOptions {
 
 /** So much of a tensor that stays as it is goes through memory at once. */
 const PIECE = 1 << 24
+
+/** What a merge did. */
+export interface Merged {
+  /** Names of the tensors that it changed. */
+  changed: string[]
+  /** The text of `config.json` for the result, where the base has one. */
+  config: string | undefined
+}
 
 /**
  * Merges adapters into a base: the same tensors, order, dtypes and metadata, one tensor in memory at
@@ -198,7 +226,7 @@ export async function merge(
   adapters: readonly { adapter: Adapter; strength?: number }[],
   open: (file: string) => Promise<Sink>,
   options: MergeOptions = {},
-): Promise<{ changed: string[]; config: string | undefined }> {
+): Promise<Merged> {
   const { CoreMerge } = await loadTools()
   const merging = new CoreMerge()
   try {

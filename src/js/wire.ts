@@ -49,10 +49,15 @@ export const generators: Readonly<Record<Generating | 'compare', true>> = {
 
 /** A `Worker`, or what can be spoken to like one. */
 export interface Port {
+  /** Sends to the other end. */
   postMessage(message: unknown, transfer: Transferable[]): void
+  /** Hears what the other end sends, and its errors. */
   addEventListener(type: string, listener: (event: MessageEvent) => void): void
+  /** A port of a channel waits for it. */
   start?(): void
+  /** Ends a port of a channel. */
   close?(): void
+  /** Ends a worker. */
   terminate?(): void
 }
 
@@ -71,12 +76,16 @@ export type Request =
   | { lokahi: 'next'; id: number; step: number }
   | { lokahi: 'return' | 'abort'; id: number }
   | { lokahi: 'free'; target: number }
+  /** The name of the lock to hold for life. */
+  | { lokahi: 'live'; name: string }
 
 /** A message of the worker. `id` is that of a call or of a step. */
 export type Reply =
   | { lokahi: 'value'; id: number; value: unknown; state?: State }
   | { lokahi: 'error'; id: number; error: PackedError | typeof ABORTED; state?: State }
   | { lokahi: 'callback'; id: number; index: number; args: unknown[] }
+  /** It holds the lock. */
+  | { lokahi: 'lives' }
 
 /** In place of an error: the page has the reason, whatever it is. */
 export const ABORTED = 'aborted'

@@ -1,6 +1,8 @@
 /**
  * What runs in the worker of `lokahi/worker`. A worker of your own only has to import it:
  * `import 'lokahi/worker-scope'`.
+ *
+ * @module lokahi/worker-scope
  */
 import { Adapter, Base, LokahiError, Model, Product, Tokenizer, combine, init } from './index.js'
 import type { InitOptions } from './index.js'
@@ -140,11 +142,21 @@ export function serve(port: Port): void {
     }
   }
 
+  /** Holds a lock, which goes with the worker however it ends. */
+  const live = (name: string) =>
+    globalThis.navigator?.locks
+      ?.request(name, () => {
+        post({ lokahi: 'lives' })
+        return new Promise(() => {})
+      })
+      .catch(() => undefined)
+
   port.addEventListener('message', ({ data }) => {
     const request: Request | undefined = data
     // An app's own worker hears messages of its own too.
     if (request?.lokahi === 'call') call(request)
     else if (request?.lokahi === 'free') held.delete(request.target)
+    else if (request?.lokahi === 'live') live(request.name)
     else if (request?.lokahi) {
       const run = running.get(request.id)
       if (request.lokahi === 'abort') run?.control.abort()

@@ -1,9 +1,10 @@
 /**
  * The same interface, computed in a module worker: the page never waits for it.
  *
- * The messages are our own. Comlink, which is as small, would need handlers of ours for signals,
- * generators, callbacks in options and errors, and its calls stay open for ever when a worker dies.
+ * @module lokahi/worker
  */
+// The messages are our own. Comlink, which is as small, would need handlers of ours for signals,
+// generators, callbacks in options and errors, and its calls stay open for ever when a worker dies.
 import type { Adapter } from './adapter.js'
 import type { Base } from './base.js'
 import { connect, lost } from './connection.js'
@@ -65,24 +66,36 @@ type Told<C extends keyof Classes> = {
 
 type Remote<C extends keyof Classes> = Told<C> & Methods<Classes[C]>
 
-export interface RemoteModel extends Remote<'Model'> {}
-export interface RemoteAdapter extends Remote<'Adapter'> {}
-export interface RemoteBase extends Remote<'Base'> {}
-export interface RemoteTokenizer extends Remote<'Tokenizer'> {}
-export interface RemoteProduct extends Remote<'Product'> {}
+/** A {@link Model} in the worker: getters are there at once, every method gives a promise. */
+export type RemoteModel = Remote<'Model'>
+/** An {@link Adapter} in the worker. */
+export type RemoteAdapter = Remote<'Adapter'>
+/** A {@link Base} in the worker. */
+export type RemoteBase = Remote<'Base'>
+/** A {@link Tokenizer} in the worker. */
+export type RemoteTokenizer = Remote<'Tokenizer'>
+/** A {@link Product} in the worker. */
+export type RemoteProduct = Remote<'Product'>
 
 /** Lokahi in a worker. */
 export interface RemoteLokahi extends Readonly<Engine> {
+  /** `fromPretrained` gives a model in the worker. */
   readonly Model: Methods<typeof Model>
+  /** `load` gives an adapter in the worker. */
   readonly Adapter: Methods<typeof Adapter>
+  /** `load` gives a base in the worker. */
   readonly Base: Methods<typeof Base>
+  /** `load` gives a tokenizer in the worker. */
   readonly Tokenizer: Methods<typeof Tokenizer>
+  /** A product of random numbers in the worker. */
   readonly Product: Methods<typeof Product>
+  /** The weighted sum of adapters that are in the worker. */
   readonly combine: Far<typeof combine>
   /** Ends the worker and frees all memory; what is under way rejects with `Disposed`. */
   terminate(): void
 }
 
+/** The options of `init`, of which a `Response` cannot cross, and the worker. */
 export interface StartOptions extends InitOptions {
   wasm?: Exclude<WasmSource, Response>
   toolsWasm?: Exclude<WasmSource, Response>

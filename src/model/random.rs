@@ -60,24 +60,24 @@ impl Source {
         Ok(Self { weight, deltas: deltas.into_iter().collect() })
     }
 
-    /// What the product gives for `x` `[rows, in]`, in f64: `y` `[rows, out]`, with the deltas or
-    /// without.
+    /// What the product gives for `x` `[rows, in]`, in f64, by the whole `W + scale * dW`: `y` `[rows,
+    /// out]`, with the deltas or without.
     #[must_use]
     pub fn expected(&self, x: &[f32], with_deltas: bool) -> Vec<f64> {
-        let [.., inputs] = *self.weight.shape() else { return Vec::new() };
-        let weight = self.weight.to_f32();
-        let mut y = Vec::new();
-        for x in x.chunks_exact(inputs) {
-            let x: Vec<_> = x.iter().copied().map(f64::from).collect();
-            let dot = |row: &[f32]| row.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
-            let mut row: Vec<f64> = weight.chunks_exact(inputs).map(dot).collect();
+        let [out, inputs] = *self.weight.shape() else { return Vec::new() };
+        let mut y = vec![0.0; x.len() / inputs * out];
+        let mut change = vec![0.0; inputs];
+        for (i, row) in self.weight.to_f32().chunks_exact(inputs).enumerate() {
+            let mut row: Vec<_> = row.iter().copied().map(f64::from).collect();
             for delta in self.deltas.iter().filter(|_| with_deltas) {
-                let changed = delta.method().up(&delta.method().down(&x));
-                for (y, change) in row.iter_mut().zip(changed) {
-                    *y += f64::from(delta.scale) * change;
+                delta.method().row(i, &mut change);
+                for (w, change) in row.iter_mut().zip(&change) {
+                    *w += f64::from(delta.scale) * change;
                 }
             }
-            y.extend(row);
+            for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(out)) {
+                y[i] = row.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum();
+            }
         }
         y
     }

@@ -21,6 +21,7 @@ use crate::{
     cpu::Cpu,
     format::{Base, Gather, Index, Layout, ModelConfig},
     gpu::Gpu,
+    memory::room,
     model::{Builder, Model, Sampler, Sampling, Session, Turn},
 };
 
@@ -150,6 +151,7 @@ impl CoreLoading {
     /// Begins a model on the CPU.
     #[wasm_bindgen(js_name = onCpu)]
     pub fn on_cpu(layout: CoreLayout, context: Option<usize>) -> JsResult<CoreLoading> {
+        room(layout.layout.bytes())?;
         let builder = Builder::new(Cpu::default(), layout.config(), context)?;
         Ok(layout.loading(AnyBuilder::Cpu(Box::new(builder))))
     }
@@ -331,6 +333,19 @@ impl CoreModel {
         match &mut self.model {
             AnyModel::Cpu(_) => false,
             AnyModel::Gpu(model) => model.backend().device().failure().is_some(),
+        }
+    }
+
+    /// Resolves when the device has taken all that it was given, and rejects where it refused memory,
+    /// which no call can tell at once.
+    pub fn settled(&mut self) -> JsResult<Promise> {
+        match &mut self.model {
+            AnyModel::Cpu(_) => Ok(Promise::resolve(&JsValue::UNDEFINED)),
+            AnyModel::Gpu(model) => {
+                let backend = model.backend();
+                let buffer = backend.zeros(1)?;
+                Ok(promise::<Gpu>(backend.read(&buffer, 0, 1)))
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 // Integrity of the wasm, and many calls: nothing grows. One process, so the refusals come first.
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { LokahiError, Model, init } from 'lokahi'
 import integrity from 'lokahi/integrity.json' with { type: 'json' }
@@ -78,6 +80,60 @@ test('ten thousand calls take no memory', async (t) => {
   for (let i = 0; i < 10_000; i++) await call(i)
   assert.deepEqual(counted(), before)
   t.diagnostic(JSON.stringify(before))
+  model.dispose()
+})
+
+test('a model that no memory holds is refused before a number is read; others go on', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'lokahi-'))
+  const [hidden, inner, layers] = [4096, 65_536, 2]
+  const shapes = { 'model.embed_tokens.weight': [1000, hidden], 'model.norm.weight': [hidden] }
+  for (const layer of Array.from({ length: layers }, (_, i) => `model.layers.${i}`)) {
+    for (const name of ['input', 'post_attention']) {
+      shapes[`${layer}.${name}_layernorm.weight`] = [hidden]
+    }
+    for (const name of 'qkvo') shapes[`${layer}.self_attn.${name}_proj.weight`] = [hidden, hidden]
+    for (const name of ['gate', 'up']) shapes[`${layer}.mlp.${name}_proj.weight`] = [inner, hidden]
+    shapes[`${layer}.mlp.down_proj.weight`] = [hidden, inner]
+  }
+  const header = {}
+  let at = 0
+  for (const [name, shape] of Object.entries(shapes)) {
+    const end = at + 4 * shape.reduce((product, length) => product * length)
+    header[name] = { dtype: 'F32', shape, data_offsets: [at, end] }
+    at = end
+  }
+  const config = {
+    model_type: 'llama',
+    hidden_size: hidden,
+    intermediate_size: inner,
+    num_hidden_layers: layers,
+    num_attention_heads: 32,
+    num_key_value_heads: 32,
+    vocab_size: 1000,
+    max_position_embeddings: 128,
+    rms_norm_eps: 1e-6,
+    tie_word_embeddings: true,
+  }
+  try {
+    await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+    const text = Buffer.from(JSON.stringify(header))
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(text.length))
+    const path = join(folder, 'model.safetensors')
+    await writeFile(path, Buffer.concat([length, text]))
+    // Seven gigabytes of nothing, which take no room on disk.
+    await truncate(path, 8 + text.length + at)
+    await assert.rejects(
+      Model.fromPretrained(folder),
+      refused('Device', /no memory for a model, \d+ bytes/),
+    )
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+  const model = await Model.fromPretrained('./www/public/places/base')
+  let name = ''
+  for await (const text of model.generate('San ')) name += text
+  assert.equal(name, 'Anna')
   model.dispose()
 })
 

@@ -1,20 +1,12 @@
 // The packed tarball and the consumers that take little time: Node, types, plain HTML, Vite.
 import assert from 'node:assert/strict'
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { serve } from '../../scripts/serve.mjs'
 import { root, runPackage } from '../../scripts/tools.mjs'
-import { agrees, consumer, expected, install, places, tarball, tell } from './consumers.mjs'
+import { agrees, consumer, expected, places, tarball, tell } from './consumers.mjs'
+import { agreesIn, inNode } from './node.mjs'
 import { build, closeBrowser, onPage, resultIn } from './pages.mjs'
 
 after(closeBrowser)
@@ -49,28 +41,13 @@ test('publint and arethetypeswrong find nothing', () => {
   runPackage('@arethetypeswrong/cli', [path, ...args], { bin: 'attw' })
 })
 
-test('Node: the module and the command, in a folder of their own', () => {
-  // Outside of this project, where nothing else can be found by chance.
-  const folder = mkdtempSync(join(tmpdir(), 'lokahi-'))
-  try {
-    install(tarball().path, folder)
-    for (const file of ['golden.js', 'node/main.js']) {
-      cpSync(new URL(`./consumers/${file}`, import.meta.url), join(folder, file.split('/').at(-1)))
-    }
-    places(folder)
-    const { backend, ...told } = JSON.parse(tell(process.execPath, ['main.js'], folder).stdout)
-    assert.equal(backend, 'cpu')
-    agrees(told)
-    const { stdout } = tell(
-      'npx',
-      ['--no', 'lokahi', 'inspect', 'places/fi-lokr', '--json'],
-      folder,
-    )
+test('Node: the module and the command, in a folder of their own', () =>
+  inNode((folder) => {
+    agreesIn(process.execPath, folder)
+    const inspect = ['lokahi', 'inspect', 'places/fi-lokr', '--json']
+    const { stdout } = tell('npx', ['--no', ...inspect], folder)
     assert.equal(JSON.parse(stdout).parameters, expected.parameters)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-})
+  }))
 
 test('TypeScript: strict, with the module resolutions bundler and node16', () => {
   build(consumer('types'))

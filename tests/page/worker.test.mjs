@@ -2,12 +2,9 @@
 // through lokahi/worker, under a policy that allows no blob and no eval.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { build } from 'vite'
 import { open } from './browser.mjs'
+import { buildWorker } from './worker.mjs'
 
-const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
-const outDir = path('./output/worker')
 const policy = (workers) => ({
   'Content-Security-Policy': `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src ${workers}`,
 })
@@ -15,29 +12,10 @@ const backends = ['cpu', 'webgpu']
 
 let opened
 let page
+let outDir
 
 before(async () => {
-  await build({
-    configFile: false,
-    logLevel: 'warn',
-    root: path('./worker'),
-    publicDir: path('../../www/public'),
-    resolve: {
-      alias: [
-        { find: /^lokahi$/, replacement: path('../../dist/index.js') },
-        { find: /^lokahi\/(.*)$/, replacement: path('../../dist/$1.js') },
-      ],
-    },
-    worker: { format: 'es' },
-    build: {
-      outDir,
-      emptyOutDir: true,
-      target: 'es2022',
-      rolldownOptions: {
-        input: ['index.html', 'through.html'].map((name) => path(`./worker/${name}`)),
-      },
-    },
-  })
+  outDir = await buildWorker()
   opened = await open({ webgpu: true, folder: outDir, headers: policy("'self'") })
   page = await opened.browser.newPage()
   await page.goto(`${opened.url}through.html`)
@@ -250,6 +228,39 @@ test('the page does not stutter while its worker computes', async (t) => {
   t.diagnostic(JSON.stringify({ median, longest, frames: gaps.length, forwards, here }))
   assert.ok(forwards > 8, `${forwards} forwards`)
   assert.ok(median < 50, `median gap between frames ${median} ms`)
+})
+
+test('a worker that was ended: all that waits is told, and a new one works', async () => {
+  const said = await page.evaluate(async () => {
+    const worker = ownWorker()
+    const lokahi = await far.startWorker({ device: 'cpu', worker })
+    const model = await lokahi.Model.fromPretrained('./places/base/')
+    const wanted = await text(model.generate('San '))
+    const pieces = model.generate('', { temperature: 1, seed: 1 })
+    await pieces.next()
+    const waiting = [
+      ...Array.from({ length: 3 }, () => model.forward(Array.from({ length: 128 }, (_, i) => i))),
+      lokahi.Model.fromPretrained('./places/base/'),
+      lokahi.Adapter.load('./places/adapters/fi-lora/'),
+      pieces.next(),
+      text(model.generate('K')),
+    ]
+    // As a browser ends one that took too much: no event tells.
+    worker.terminate()
+    const codes = (await Promise.all(waiting.map(errorOf))).map(({ code }) => code)
+    const ended = await errorOf(pieces.next())
+    const later = await errorOf(model.forward([1]))
+    codes.push(later.code, ended.code, (await errorOf(model.dispose())).code)
+    const again = await far.startWorker({ device: 'cpu' })
+    const other = await again.Model.fromPretrained('./places/base/')
+    const same = (await text(other.generate('San '))) === wanted
+    again.terminate()
+    return { codes, same }
+  })
+  assert.deepEqual(said, {
+    codes: [...Array(8).fill('WorkerLost'), undefined, undefined],
+    same: true,
+  })
 })
 
 test("a worker of the page's own, and workers that fail", async () => {

@@ -192,6 +192,9 @@ export const en = {
   code: 'Code',
   retry: 'Try again',
   useCpu: 'Use the CPU',
+  references: 'References, in English:',
+  referenceApi: 'the package (JavaScript)',
+  referenceRust: 'the crate (Rust)',
   privacy: 'Everything is computed in this page. Nothing that you type or choose leaves it.',
 }
 

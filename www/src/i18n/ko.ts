@@ -165,5 +165,8 @@ export const ko: Messages = {
   code: '코드',
   retry: '다시 시도',
   useCpu: 'CPU 쓰기',
+  references: '참조 문서(영어):',
+  referenceApi: '패키지(JavaScript)',
+  referenceRust: '크레이트(Rust)',
   privacy: '모든 계산은 이 페이지 안에서 합니다. 입력하고 고른 것은 밖으로 나가지 않습니다.',
 }
