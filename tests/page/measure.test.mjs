@@ -107,6 +107,11 @@ for (const webgpu of [true, false])
         await said(part.locator('p[role=status]')),
         /^Measured\. CPU, one thread: the weight/,
       )
+      const svg = page.waitForEvent('download')
+      await part.getByRole('button', { name: 'SVG' }).click()
+      const drawn = await readFile(await (await svg).path(), 'utf8')
+      for (const name of await part.locator('figcaption').allInnerTexts())
+        assert.ok(drawn.includes(name), `the figure has ${name}`)
       assert.deepEqual(complaints, [])
       await close()
     })
@@ -141,6 +146,39 @@ for (const webgpu of [true, false])
       await close()
     })
   })
+
+test('a device that is lost does not end the times of the other, and comes back', async (t) => {
+  const place = await open({ webgpu: true })
+  t.after(() => place.close())
+  const { page, complaints, close } = await visitPage(place, '#v=1&measure.shape=192x576')
+  await near(page, 'measure')
+  const part = page.locator('[data-part=measure]')
+  let workers = 0
+  const lost = new Promise((resolve, reject) =>
+    page.on('worker', (worker) => {
+      // The first is the CPU's.
+      if (++workers !== 2) return
+      const loseIt = () => {
+        const open = GPUAdapter.prototype.requestDevice
+        GPUAdapter.prototype.requestDevice = async function (...given) {
+          const device = await open.apply(this, given)
+          setTimeout(() => device.destroy(), 300)
+          return device
+        }
+      }
+      worker.evaluate(loseIt).then(resolve, reject)
+    }),
+  )
+  await measured(part)
+  await lost
+  assert.equal(await part.locator('figure').count(), 1)
+  assert.match(await said(part), /WebGPU was not measured/)
+  await part.getByRole('button', { name: 'Measure again' }).click()
+  await part.locator('[data-backend=webgpu]').waitFor(WAIT)
+  assert.equal(workers, 3)
+  assert.deepEqual(complaints, [])
+  await close()
+})
 
 describe('for everyone', () => {
   let place
