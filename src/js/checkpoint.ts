@@ -81,8 +81,7 @@ export class Checkpoint {
     options: LoadOptions,
   ): Promise<CoreModel> {
     const breathe = breather()
-    let loading: CoreLoading | undefined
-    let model: CoreModel | undefined
+    let held: CoreLoading | CoreModel | undefined
     try {
       const layout = await this.#layout(options)
       const begun = call(() =>
@@ -90,7 +89,7 @@ export class Checkpoint {
           ? core.CoreLoading.onDevice(layout, context, device)
           : core.CoreLoading.onCpu(layout, context),
       )
-      loading = begun
+      held = begun
       for (const [at, file] of this.files.entries()) {
         for await (const piece of file.stream(options)) {
           call(() => begun.push(at, piece))
@@ -99,16 +98,15 @@ export class Checkpoint {
         }
       }
       // Finishing takes it, whatever comes of it.
-      loading = undefined
+      held = undefined
       const made = call(() => begun.finish())
-      model = made
+      held = made
       await wait(() => made.settled())
       return made
     } catch (error) {
-      model?.free()
       // What the wasm stopped in the middle of cannot be freed: its error is the one to tell.
       try {
-        loading?.free()
+        held?.free()
       } catch {}
       await this.close()
       throw error

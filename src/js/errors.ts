@@ -41,10 +41,6 @@ export class LokahiError extends Error {
 
 /** An error of the core, as it crosses from wasm: a plain `Error` with a `code`. */
 function fromCore(error: unknown): unknown {
-  // Rust ends a program that finds no memory.
-  if (error instanceof WebAssembly.RuntimeError) {
-    return new LokahiError('Device', `out of memory? ${error.message}`, { cause: error })
-  }
   if (error instanceof Error && !(error instanceof LokahiError) && 'code' in error) {
     return new LokahiError(error.code as ErrorCode, error.message, { cause: error })
   }

@@ -194,20 +194,18 @@ export class Model {
 
   /** Takes the numbers of an adapter, which are kept where a device may be lost. */
   async #load(name: string, data: CoreAdapterData): Promise<void> {
-    let kept = false
     try {
       call(() => this.#open().loadAdapter(name, data))
-      kept = this.backend === 'webgpu'
-      if (kept) this.#loaded.set(name, data)
-    } finally {
-      if (!kept) data.free()
-    }
-    try {
-      await wait<unknown>(() => this.#open().settled())
     } catch (error) {
-      if (this.#loaded.get(name) === data) this.#forget(name)
+      data.free()
       throw error
     }
+    if (this.backend === 'cpu') return data.free()
+    this.#loaded.set(name, data)
+    await wait<unknown>(() => this.#open().settled()).catch((error) => {
+      if (this.#loaded.get(name) === data) this.#forget(name)
+      throw error
+    })
   }
 
   #forget(name: string): void {
@@ -421,7 +419,6 @@ export class Model {
     }
     this.#core = core
     lost.free()
-    await wait<unknown>(() => core.settled())
   }
 
   /**
