@@ -11,7 +11,7 @@ export const FORMS: readonly Form[] = ['base', 'structured', 'merged']
 
 /** What the ways to run a product would take, by what a few known products took on this device. */
 export interface Plan {
-  /** The faster of the two forms with the adapters. Merging takes memory: it must save 5 %. */
+  /** The faster of the two forms with the adapters. Merging takes memory: it must save 15 %. */
   choice: Form
   /** Milliseconds. */
   times: Readonly<Record<Form, number>>
@@ -42,9 +42,9 @@ export function toPlan({ times, bytes, choice }: CorePlan): Plan {
 }
 
 /** Milliseconds of the shorter of two runs: long against the clock of any browser, short to wait for. */
-const SHORT = 6
-/** Pairs of runs, of which the fastest count. */
-const TRIES = 2
+const SHORT = 5
+/** Rounds over all probes, of which the fastest times count: what disturbs a moment does not stay. */
+const ROUNDS = 5
 
 /** What is known of each device, in milliseconds by probe; NaN is what was not measured. */
 const known = new WeakMap<object, number[]>()
@@ -63,14 +63,13 @@ export function costs(
     const all = wanted.map((name) =>
       typeof name === 'number' ? name : call(() => CoreCosts.probe(name)),
     )
-    const deltas = ['lora', 'loha', 'lokr'].map((name) => CoreCosts.probe(name))
-    for (const probe of new Set(all)) {
-      for (const [at, count] of rows.entries()) {
-        if (Number.isNaN(times[probe * rows.length + at])) {
-          times[probe * rows.length + at] = await probed(device, probe, count, deltas)
-        }
-      }
-    }
+    const missing = [...new Set(all)].flatMap((probe) =>
+      [...rows.entries()]
+        .map(([at, count]) => ({ probe, count, place: probe * rows.length + at }))
+        .filter(({ place }) => Number.isNaN(times[place])),
+    )
+    const found = await probed(device, missing)
+    for (const [i, { place }] of missing.entries()) times[place] = found[i]
     return call(() => new CoreCosts(Float64Array.from(times)))
   })
   // One at a time: they would slow each other. What went wrong is told to whoever asked.
@@ -78,22 +77,29 @@ export function costs(
   return measured
 }
 
-/** Milliseconds of a probe: of a delta, what it takes more than the base. */
+/** Milliseconds of each probe: of a delta, what it takes more than the base. */
 async function probed(
   device: CoreDevice | undefined,
-  probe: number,
-  rows: number,
-  deltas: readonly number[],
-): Promise<number> {
-  const source = call(() => CoreSource.probe(probe))
-  const product = open(source, device)
+  probes: readonly { probe: number; count: number }[],
+): Promise<number[]> {
+  const deltas = ['lora', 'loha', 'lokr'].map((name) => CoreCosts.probe(name))
+  const products = new Map<number, CoreProduct>()
   try {
-    const base = await pace(product, 'base', rows)
-    if (!deltas.includes(probe)) return base
-    return Math.max(0, (await pace(product, 'structured', rows)) - base)
+    for (const { probe } of probes) {
+      if (products.has(probe)) continue
+      const source = call(() => CoreSource.probe(probe))
+      products.set(probe, open(source, device))
+      source.free()
+    }
+    const paces = probes.map(({ probe, count }) => {
+      const product = products.get(probe)!
+      const forms: Form[] = deltas.includes(probe) ? ['base', 'structured'] : ['base']
+      return forms.map((form) => new Pace(product, form, count))
+    })
+    for (let round = 0; round < ROUNDS; round++) for (const pace of paces.flat()) await pace.look()
+    return paces.map(([base, more]) => (more ? Math.max(0, more.ms - base.ms) : base.ms))
   } finally {
-    product.free()
-    source.free()
+    for (const product of products.values()) product.free()
   }
 }
 
@@ -128,13 +134,30 @@ export async function enough(
   }
 }
 
-/** Milliseconds of one run: what twice as many take longer, so that the reading is left out. */
-async function pace(product: CoreProduct, form: Form, rows: number): Promise<number> {
-  const times = await enough(product, form, rows, SHORT)
-  let [once, twice] = [Infinity, Infinity]
-  for (let i = 0; i < TRIES; i++) {
-    once = Math.min(once, await lasting(product, form, rows, times))
-    twice = Math.min(twice, await lasting(product, form, rows, 2 * times))
+/** How long one run takes: what twice as many take longer, so that the reading is left out. */
+class Pace {
+  readonly #product: CoreProduct
+  readonly #form: Form
+  readonly #rows: number
+  #times = 0
+  #once = Infinity
+  #twice = Infinity
+
+  constructor(product: CoreProduct, form: Form, rows: number) {
+    this.#product = product
+    this.#form = form
+    this.#rows = rows
   }
-  return twice > once ? (twice - once) / times : twice / (2 * times)
+
+  async look(): Promise<void> {
+    this.#times ||= await enough(this.#product, this.#form, this.#rows, SHORT)
+    const runs = (times: number) => lasting(this.#product, this.#form, this.#rows, times)
+    this.#once = Math.min(this.#once, await runs(this.#times))
+    this.#twice = Math.min(this.#twice, await runs(2 * this.#times))
+  }
+
+  get ms(): number {
+    const more = this.#twice - this.#once
+    return more > 0 ? more / this.#times : this.#twice / (2 * this.#times)
+  }
 }
