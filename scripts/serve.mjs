@@ -1,9 +1,11 @@
 // A static server for the built page and for its tests: this machine only, no dependencies.
 import { createReadStream } from 'node:fs'
-import { realpath, stat } from 'node:fs/promises'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, sep } from 'node:path'
 import { pipeline } from 'node:stream'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import { isMain, root } from './tools.mjs'
 
 const types = {
@@ -27,12 +29,14 @@ const types = {
 /**
  * Serves a folder. Without a port, the first free one from 8080 is taken; port 0 is any free one.
  * `headers` come with every file. `models` is a folder that is served as /models/, where it is there.
+ * `compress` sends code and text in gzip, as hosts of pages do; the first time takes a moment.
  * Resolves to { url, close }.
  */
-export async function serve(folder, { port, headers, models } = {}) {
+export async function serve(folder, { port, headers, models, compress = false } = {}) {
   const base = await realpath(folder)
+  const compressed = compress ? new Map() : undefined
   const server = createServer((request, response) => {
-    answer(base, models, request, response, headers).catch(() => refuse(response, 500))
+    answer(base, models, request, response, headers, compressed).catch(() => refuse(response, 500))
   })
   const wanted = port === undefined ? Array.from({ length: 100 }, (_, i) => 8080 + i) : [port]
   await listen(server, wanted)
@@ -46,7 +50,7 @@ export async function serve(folder, { port, headers, models } = {}) {
   }
 }
 
-async function answer(site, models, request, response, more) {
+async function answer(site, models, request, response, more, compressed) {
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
 
   const [path, query] = request.url.split(/\?(.*)/s)
@@ -83,15 +87,21 @@ async function answer(site, models, request, response, more) {
   }
   if (request.headers['if-none-match'] === etag) return response.writeHead(304, headers).end()
 
-  response.writeHead(200, {
-    ...headers,
-    'Content-Type': types[extname(file).toLowerCase()] ?? 'application/octet-stream',
-    'Content-Length': found.size,
-  })
+  const type = types[extname(file).toLowerCase()] ?? 'application/octet-stream'
+  if (compressed && /text|json|wasm|svg/.test(type)) {
+    if (!compressed.has(file))
+      compressed.set(file, await zipped(await readFile(file), { level: 9 }))
+    const body = compressed.get(file)
+    const encoding = { 'Content-Encoding': 'gzip', 'Content-Length': body.length }
+    return response.writeHead(200, { ...headers, 'Content-Type': type, ...encoding }).end(body)
+  }
+  response.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': found.size })
   if (request.method === 'HEAD') return response.end()
   // A visitor who leaves midway is no error of ours.
   pipeline(createReadStream(file), response, () => {})
 }
+
+const zipped = promisify(gzip)
 
 function refuse(response, status, headers = {}) {
   if (response.headersSent) return response.destroy()

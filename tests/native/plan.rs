@@ -60,7 +60,7 @@ fn merging_must_be_worth_its_memory() {
     assert_eq!(choice(0, 1.0, 1.0, 1.0), Form::Structured, "it saves 14 % only");
     // Reading F32 is slower than reading blocks.
     assert_eq!(choice(4, 1.0, 2.0, 1.0), Form::Structured);
-    assert_eq!(choice(4, 8.0, 2.0, 1.0), Form::Merged);
+    assert_eq!(choice(4, 10.0, 2.0, 1.0), Form::Merged);
 }
 
 #[test]
