@@ -94,10 +94,10 @@ async function probed(
     const paces = probes.map(({ probe, count }) => {
       const product = products.get(probe)!
       const forms: Form[] = deltas.includes(probe) ? ['base', 'structured'] : ['base']
-      return forms.map((form) => new Pace(product, form, count))
+      return forms.map((form) => pace(product, form, count))
     })
-    for (let round = 0; round < ROUNDS; round++) for (const pace of paces.flat()) await pace.look()
-    return paces.map(([base, more]) => (more ? Math.max(0, more.ms - base.ms) : base.ms))
+    for (let round = 0; round < ROUNDS; round++) for (const one of paces.flat()) await one.look()
+    return paces.map(([base, more]) => (more ? Math.max(0, more.ms() - base.ms()) : base.ms()))
   } finally {
     for (const product of products.values()) product.free()
   }
@@ -135,29 +135,17 @@ export async function enough(
 }
 
 /** How long one run takes: what twice as many take longer, so that the reading is left out. */
-class Pace {
-  readonly #product: CoreProduct
-  readonly #form: Form
-  readonly #rows: number
-  #times = 0
-  #once = Infinity
-  #twice = Infinity
-
-  constructor(product: CoreProduct, form: Form, rows: number) {
-    this.#product = product
-    this.#form = form
-    this.#rows = rows
-  }
-
-  async look(): Promise<void> {
-    this.#times ||= await enough(this.#product, this.#form, this.#rows, SHORT)
-    const runs = (times: number) => lasting(this.#product, this.#form, this.#rows, times)
-    this.#once = Math.min(this.#once, await runs(this.#times))
-    this.#twice = Math.min(this.#twice, await runs(2 * this.#times))
-  }
-
-  get ms(): number {
-    const more = this.#twice - this.#once
-    return more > 0 ? more / this.#times : this.#twice / (2 * this.#times)
+function pace(product: CoreProduct, form: Form, rows: number) {
+  const runs = (times: number) => lasting(product, form, rows, times)
+  let times = 0
+  let once = Infinity
+  let twice = Infinity
+  return {
+    async look() {
+      times ||= await enough(product, form, rows, SHORT)
+      once = Math.min(once, await runs(times))
+      twice = Math.min(twice, await runs(2 * times))
+    },
+    ms: () => (twice > once ? twice - once : twice / 2) / times,
   }
 }
