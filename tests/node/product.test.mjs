@@ -63,8 +63,14 @@ test('without a method all forms are the base', async () => {
 test('time and plan', async () => {
   const product = await Product.create({ shape: [256, 256], method: 'lora' })
   assert.equal(product.backend, 'cpu')
-  const one = await product.time('structured', { repeats: 64 })
-  const many = await product.time('structured', { rows: 64, repeats: 4 })
+  // The fastest of a few, as other programs may run.
+  const fastest = async (options) => {
+    const times = []
+    for (let i = 0; i < 7; i++) times.push(await product.time('structured', options))
+    return Math.min(...times)
+  }
+  const one = await fastest({ repeats: 256 })
+  const many = await fastest({ rows: 64, repeats: 8 })
   assert.ok(one > 0 && many > 8 * one, `${one} ms for one row, ${many} for 64`)
   assert.ok((await product.time('base')) > 0)
   const plan = await product.plan({ rows: 16 })
