@@ -1,4 +1,4 @@
-// Pictures of the page: node tests/page/screenshots.mjs, or with --readme the one of the README. The
+// Pictures of the page: node tests/page/screenshots.mjs, or with --readme those of the README. The
 // real language model is on them when its file is here (npm run model).
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -87,6 +87,27 @@ async function pictureReal(file, how) {
   await page.context().close()
 }
 
+/** The beginning of the section of one part, as README shows it. */
+async function pictureOf(part, height, prepare = () => {}) {
+  const hash = `${setting}&embed=${part}`
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 1400 },
+    colorScheme: 'light',
+    locale: 'en',
+    reducedMotion: 'reduce',
+  })
+  const page = await context.newPage()
+  await page.goto(url + hash)
+  if (PARTS.includes(part)) await near(page, part)
+  await prepare(page)
+  await page.waitForTimeout(300)
+  const file = path(`../../www/readme-${part}.png`)
+  const { x, y, width } = await page.locator(`[data-part=${part}]`).boundingBox()
+  await page.screenshot({ path: file, clip: { x, y, width, height } })
+  console.log(file)
+  await page.context().close()
+}
+
 if (process.argv.includes('--readme')) {
   await picture(path('../../www/readme.png'), {
     width: 1280,
@@ -96,6 +117,22 @@ if (process.argv.includes('--readme')) {
     hash: setting,
     fullPage: false,
   })
+  await pictureOf('products', 700)
+  await pictureOf('budget', 640)
+  if (hasModel())
+    await pictureOf('smollm2', 620, async (page) => {
+      const real = page.locator('.real')
+      await real.getByRole('button').first().click()
+      await page.waitForFunction(
+        () => {
+          const made = [...document.querySelectorAll('.real .made')]
+          return made.some((text) => text.textContent.length > 60)
+        },
+        null,
+        { timeout: 300_000 },
+      )
+      await real.locator('[aria-busy=false]').waitFor({ timeout: 300_000 })
+    })
 } else {
   const output = path('./output/')
   await mkdir(output, { recursive: true })
