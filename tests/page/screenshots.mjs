@@ -73,7 +73,7 @@ async function pictureReal(file, how) {
     console.log(`${file}-${name}.png`)
   }
   await take('before')
-  await real.getByRole('button').first().click()
+  await real.getByRole('button', { name: /98 MB/ }).click()
   await real.getByText(/\d\.\d MB/).waitFor()
   await take('loading')
   await page.waitForFunction(() =>
@@ -122,7 +122,7 @@ if (process.argv.includes('--readme')) {
   if (hasModel())
     await pictureOf('smollm2', 620, async (page) => {
       const real = page.locator('.real')
-      await real.getByRole('button').first().click()
+      await real.getByRole('button', { name: /98 MB/ }).click()
       await page.waitForFunction(
         () => {
           const made = [...document.querySelectorAll('.real .made')]
