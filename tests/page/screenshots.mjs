@@ -117,7 +117,7 @@ if (process.argv.includes('--readme')) {
     hash: setting,
     fullPage: false,
   })
-  await pictureOf('products', 700)
+  await pictureOf('products', 1030)
   await pictureOf('budget', 640)
   if (hasModel())
     await pictureOf('smollm2', 620, async (page) => {
