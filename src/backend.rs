@@ -6,7 +6,12 @@
 
 use std::{future::Future, ops::Range};
 
-use crate::{Result, adapter::Delta, memory::Memory, tensor::Tensor};
+use crate::{
+    Result,
+    adapter::Delta,
+    memory::Memory,
+    tensor::{DType, Tensor},
+};
 
 /// How attention splits its projections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +90,9 @@ pub trait Backend {
     /// Matrices `[out_p, in]` of one `in`, stacked along `out`, in their stored dtype (f32 where
     /// they differ).
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Self::Weight>;
+    /// Compiles, while the other weights of a model come, what its products with weights of this
+    /// dtype run by; else the first step would wait for it.
+    fn warm(&mut self, _dtype: DType) {}
     /// Writes to the start of a buffer.
     fn write(&mut self, buffer: &mut Self::Buffer, data: &[f32]);
     /// `deltas`, and with them those of one more adapter on the same weight: each with its first

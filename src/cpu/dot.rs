@@ -7,7 +7,7 @@ use std::array::from_fn;
 use crate::tensor::{F4, LANES};
 
 /// Rows that are taken at a time.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// `sum a[j] b[j]`.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -3,13 +3,11 @@
 
 use std::array::from_fn;
 
-use super::dot::Rows;
+use super::dot::{AT_ONCE, Rows};
 use crate::tensor::{F4, LANES, Matrix};
 
 /// Columns of a strip.
 pub(super) const STRIP: usize = 2 * LANES;
-/// Rows of a result that are summed at a time.
-const AT_ONCE: usize = 4;
 
 /// `[cols / STRIP, rows, STRIP]`; the last strip is filled up with zeros.
 #[derive(Clone, Copy)]

@@ -121,14 +121,13 @@ impl Backend for Gpu {
 
     fn weight(&mut self, parts: &[&Tensor]) -> Result<Weight> {
         let (shape, data) = stack(parts)?;
-        // What every model runs is compiled while its other weights come, not in the first step.
-        self.device().warm(&[
-            (Kernel::Linear, data.dtype()),
-            (Kernel::LinearOne, data.dtype()),
-            plain(Kernel::AddNorm),
-            plain(Kernel::SiluMul),
-        ]);
         Weight::upload(&mut self.recorder, shape, data)
+    }
+
+    fn warm(&mut self, dtype: DType) {
+        let kernels = [(Kernel::Linear, dtype), (Kernel::LinearOne, dtype)];
+        self.device().warm(&kernels);
+        self.device().warm(&[plain(Kernel::AddNorm), plain(Kernel::SiluMul)]);
     }
 
     fn write(&mut self, buffer: &mut Buffer, data: &[f32]) {

@@ -155,6 +155,7 @@ impl<B: Backend> Builder<B> {
             Kind::Embedding => {
                 let table = Rc::new(backend.weight(&parts)?);
                 if config.tie_word_embeddings {
+                    backend.warm(parts[0].dtype());
                     let head = [("lm_head".to_owned(), parts[0])];
                     let head = Linear::new(Rc::clone(&table), None, head);
                     self.linears.insert(config.num_hidden_layers * PER_LAYER, head);
@@ -163,6 +164,7 @@ impl<B: Backend> Builder<B> {
             }
             Kind::Product(at) => {
                 let bias = if biases.is_empty() { None } else { Some(numbers(biases)?) };
+                backend.warm(parts[0].dtype());
                 let base = Rc::new(backend.weight(&parts)?);
                 self.linears.insert(at, Linear::new(base, bias, modules.zip(parts)));
             }
