@@ -67,6 +67,9 @@ const order = [
   [['page']],
 ]
 
+const left = Object.keys(steps).filter((name) => !order.flat(2).includes(name))
+if (left.length > 0) fail(new Error(`in no list of steps: ${left.join(', ')}`))
+
 /** What takes longer, and steps by name alone: `npm run test:package` takes them all. */
 const more = {
   'setup-webkit': () => setup({ browsers: true, webkit: true }),

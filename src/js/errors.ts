@@ -64,3 +64,11 @@ export async function wait<T>(core: () => Promise<T>): Promise<T> {
     throw fromCore(error)
   }
 }
+
+/** Checks a number that a caller gave. */
+export function whole(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    const expected = `a whole number from ${least} to ${most}`
+    throw new LokahiError('BadArgument', `${name}: expected ${expected}, got ${value}`)
+  }
+}

@@ -2,7 +2,7 @@ import { Adapter } from './adapter.js'
 import { breather } from './breathe.js'
 import { Checkpoint } from './checkpoint.js'
 import { engine, openDevice, type Backend } from './engine.js'
-import { LokahiError, call, wait } from './errors.js'
+import { LokahiError, call, wait, whole } from './errors.js'
 import {
   CoreCosts,
   CoreSampler,
@@ -426,9 +426,7 @@ export class Model {
    * device is measured for it, once: about a second.
    */
   async explain({ rows = 1 }: { rows?: number } = {}): Promise<Explained[]> {
-    if (!Number.isInteger(rows) || rows < 1) {
-      throw new LokahiError('BadArgument', `rows: expected a whole number from 1, got ${rows}`)
-    }
+    whole('rows', rows, 1, 2 ** 31)
     type Core = { modules: number[]; plan: CorePlan }
     const plans = (costs: CoreCosts) => call<Core[]>(() => this.#open().plan(costs, rows))
     // Which dtypes it has: the plan tells without any costs.

@@ -12,7 +12,7 @@ export const FORMS: readonly Form[] = ['base', 'structured', 'merged']
 /** What the ways to run a product would take, by what a few known products took on this device. */
 export interface Plan {
   /** The faster of the two forms with the adapters. Merging takes memory: it must save 15 %. */
-  choice: Form
+  choice: Exclude<Form, 'base'>
   /** Milliseconds. */
   times: Readonly<Record<Form, number>>
   /** Bytes that the merged weight takes. */
@@ -34,7 +34,7 @@ export function toPlan({ times, bytes, choice }: CorePlan): Plan {
   const saved = Math.round(100 * (1 - merged / structured))
   const word = saved < 0 ? 'costs' : 'saves'
   return {
-    choice: FORMS[choice],
+    choice: FORMS[choice] as Plan['choice'],
     times: { base, structured, merged },
     bytes,
     why: `merging ${word} ${Math.abs(saved)} % of the time and takes ${(bytes / 1e6).toFixed(1)} MB`,

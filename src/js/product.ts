@@ -1,5 +1,5 @@
 import { engine, openDevice, type Backend } from './engine.js'
-import { LokahiError, call, wait } from './errors.js'
+import { LokahiError, call, wait, whole } from './errors.js'
 import { CoreSource, type CoreDevice, type CoreProduct } from './lokahi.js'
 import {
   FORMS,
@@ -165,11 +165,4 @@ function number(form: Form): number {
     throw new LokahiError('BadArgument', `form: expected ${FORMS.join(', ')}, got ${form}`)
   }
   return index
-}
-
-function whole(name: string, value: number, least: number, most: number): void {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    const expected = `a whole number from ${least} to ${most}`
-    throw new LokahiError('BadArgument', `${name}: expected ${expected}, got ${value}`)
-  }
 }

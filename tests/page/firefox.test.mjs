@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { Adapter, Model, init } from 'lokahi'
 import { serve } from '../../scripts/serve.mjs'
 import { inFirefox } from '../package/webdriver.mjs'
+import { agree, computed } from './arithmetic.mjs'
+import { source } from './lab/source.mjs'
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
@@ -35,6 +37,9 @@ async function wanted(adapter) {
   model.dispose()
   return all
 }
+
+/** As the page writes large numbers. */
+const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ' ')
 
 /** What runs in the page: each is sent as its text, so none may use anything from here. */
 const inPage = {
@@ -76,7 +81,10 @@ const inPage = {
       })
   },
   said: () => document.documentElement.dataset.said,
-  lines: (selector) => [...document.querySelectorAll(selector)].map(({ innerText }) => innerText),
+  lines: (selector) =>
+    [...document.querySelectorAll(selector)].map(({ textContent }) =>
+      textContent.replace(/[\u202f\s]+/g, ' ').trim(),
+    ),
   near: async (part) => {
     document.querySelector(`[data-part=${part}]`).scrollIntoView()
     const start = performance.now()
@@ -107,19 +115,6 @@ const inPage = {
       .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join('\n')}`)
   },
 }
-
-/** `0.31·(−0.22) + …` as JavaScript reads it: the page's own digits and signs, nothing else. */
-const computed = (words) =>
-  Number(
-    eval(
-      words
-        .replace(/[^-−0-9.·+()]/g, '')
-        .replaceAll('−', '-')
-        .replaceAll('·', '*'),
-    ),
-  )
-const near = (got, wanted) =>
-  assert.ok(Math.abs(got - wanted) <= 0.03 * Math.max(1, Math.abs(wanted)), `${got}, ${wanted}`)
 
 for (const webgpu of [true, false])
   test(`Firefox ${webgpu ? 'on WebGPU' : 'without WebGPU'}`, { timeout: 300_000 }, async (t) => {
@@ -155,7 +150,7 @@ for (const webgpu of [true, false])
           ({ name }) => name === 'model.layers.0.self_attn.q_proj',
         )
         const stored = await page.text('[data-part=methods]')
-        assert.match(stored, new RegExp(String(parameters).replace(/\B(?=(\d{3})+$)/g, ' ')))
+        assert.match(stored, new RegExp(grouped(parameters)))
         adapter.dispose()
       })
 
@@ -168,10 +163,10 @@ for (const webgpu of [true, false])
           await firefox.press('ArrowDown', 'ArrowRight')
           const value = Number(await page.attribute(`${cell} [data-value]`, 'data-value'))
           const sides = (await page.text(`${cell} [data-value]`)).split('=')
-          for (const side of sides.filter((side) => side.trim())) near(computed(side), value)
+          for (const side of sides.filter((side) => side.trim())) agree(computed(side), value)
           for (const line of await page.lines(`${cell} [translate=no] p.soft`)) {
             const [, sum, result] = line.split(/ = /)
-            near(computed(sum), computed(result))
+            agree(computed(sum), computed(result))
           }
         }
       })
@@ -183,13 +178,21 @@ for (const webgpu of [true, false])
           /8 192 numbers.*16 384 numbers.*1 280 numbers/,
         )
         await page.near('budget')
-        const sweep = JSON.parse(await readFile('www/src/lab/budget/sweep.json', 'utf8'))
-        const points = await page.count('[data-part=budget] [data-point]')
-        assert.ok(points > 10 && JSON.stringify(sweep).length > points)
+        const { settingsOf } = await source('../budget/sweep')
+        const swept = settingsOf('it')
+        assert.equal(await page.count('[data-part=budget] [data-point]'), swept.length)
+        const means = await page.lines('[data-part=budget] details tbody td:last-child')
+        assert.deepEqual(
+          means,
+          swept.map(({ mean }) => mean.toFixed(4)),
+        )
         await page.near('open')
         await page.click('[data-part=open] ul.plain button')
         const opened = await page.text('[data-testid=opened]')
-        assert.match(opened, /LoRA|LoHa|LoKr/)
+        const adapter = await Adapter.load('./www/public/places/adapters/fi-lora/')
+        const { modules, parameters } = adapter
+        assert.match(opened, new RegExp(`${modules.length}.*${grouped(parameters)}`))
+        adapter.dispose()
       })
 
       await t.test('measured on this device', async () => {

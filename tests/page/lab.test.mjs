@@ -1,6 +1,7 @@
 // The lab in a real Chromium: its numbers against worked examples, its address, its languages, axe.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { agree, computed } from './arithmetic.mjs'
 import { choose, grave, near, open, overflow, visit as visitPage } from './browser.mjs'
 
 const PARTS = ['products', 'count', 'budget']
@@ -84,23 +85,6 @@ describe('count and rank', () => {
 })
 
 describe('the products', () => {
-  /** `0.31·(−0.22) + …` as JavaScript reads it */
-  const computed = (words) =>
-    // eslint-disable-next-line no-eval -- the page's own digits and signs, nothing else
-    Number(
-      eval(
-        words
-          .replace(/[^-−0-9.·+()]/g, '')
-          .replaceAll('−', '-')
-          .replaceAll('·', '*'),
-      ),
-    )
-  const close2 = (got, expected) =>
-    assert.ok(
-      Math.abs(got - expected) <= 0.03 * Math.max(1, Math.abs(expected)),
-      `${got}, ${expected}`,
-    )
-
   test('a cell is chosen by pointer, keys and numbers, and its arithmetic is right', async () => {
     const { page, complaints, close } = await visit('#v=1&lab.layers=3')
     const row = page.getByRole('spinbutton', { name: 'Row' })
@@ -119,10 +103,10 @@ describe('the products', () => {
       const text = await product.locator('[data-value]').innerText()
       assert.match(await product.innerText(), /ΔW\[24, 2\] =/)
       const sides = text.split('=').filter((side) => side.trim())
-      for (const side of sides) close2(computed(side), value)
+      for (const side of sides) agree(computed(side), value)
       for (const line of await product.locator('[translate=no] p.soft').allInnerTexts()) {
         const [, sum, result] = line.split(/ = /)
-        close2(computed(sum), computed(result))
+        agree(computed(sum), computed(result))
       }
     }
     assert.deepEqual(complaints, [])

@@ -11,16 +11,20 @@ const setting = '#v=1&country=fi&method=lokr'
 
 const { url, browser, close } = await open({ webgpu: process.argv.includes('--webgpu') })
 
-async function visit({ width, height, colorScheme, locale, hash, deviceScaleFactor = 1 }) {
+async function at(hash, { width, height, colorScheme, locale }) {
   const context = await browser.newContext({
     viewport: { width, height },
-    deviceScaleFactor,
     colorScheme,
     locale,
     reducedMotion: 'reduce',
   })
   const page = await context.newPage()
   await page.goto(url + hash)
+  return page
+}
+
+async function visit({ hash, ...how }) {
+  const page = await at(hash, how)
   await settled(page)
   await drawn(page)
   return page
@@ -89,15 +93,8 @@ async function pictureReal(file, how) {
 
 /** The beginning of the section of one part, as README shows it. */
 async function pictureOf(part, height, prepare = () => {}) {
-  const hash = `${setting}&embed=${part}`
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 1400 },
-    colorScheme: 'light',
-    locale: 'en',
-    reducedMotion: 'reduce',
-  })
-  const page = await context.newPage()
-  await page.goto(url + hash)
+  const how = { width: 1280, height: 1400, colorScheme: 'light', locale: 'en' }
+  const page = await at(`${setting}&embed=${part}`, how)
   if (PARTS.includes(part)) await near(page, part)
   await prepare(page)
   await page.waitForTimeout(300)

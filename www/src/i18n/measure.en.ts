@@ -45,12 +45,10 @@ export const en = {
     loss: 'slower by',
   },
   forms: { base: 'alone', structured: 'structured', merged: 'merged' },
-  times: 'Times',
   timeColumns: { form: 'form', median: 'median', range: 'fastest to slowest' },
   test: 'Self-test',
   testLead:
     'The same product was worked out in 64-bit numbers. The largest difference, as a share of the largest result:',
-  testMethod: 'method',
   testBetween: 'between the two',
   quantised:
     'Where the weight is in blocks, the CPU rounds its inputs to 16 bits: hence a difference near 10⁻⁵.',

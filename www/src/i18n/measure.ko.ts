@@ -42,12 +42,10 @@ export const ko: MeasureMessages = {
     loss: '그보다 느림',
   },
   forms: { base: '가중치만', structured: '곁에', merged: '합침' },
-  times: '시간',
   timeColumns: { form: '방식', median: '중앙값', range: '가장 빠름에서 가장 느림까지' },
   test: '자체 검사',
   testLead:
     '같은 곱을 64비트 숫자로도 계산했습니다. 가장 큰 차이를 가장 큰 결과에 대한 비율로 나타냅니다.',
-  testMethod: '방법',
   testBetween: '둘 사이',
   quantised:
     '가중치가 블록으로 저장되어 있으면 CPU는 입력을 16비트로 반올림합니다. 그래서 차이가 10⁻⁵ 가까이 됩니다.',

@@ -124,7 +124,7 @@ async function measure(
   { shape, dtype, rows, rank, factor }: MeasureSettings,
   step: () => void,
 ): Promise<OfBackend> {
-  const products: [Method, RemoteProduct][] = []
+  const products: RemoteProduct[] = []
   try {
     const found = {} as Record<Method, Pick<OfMethod, 'off' | 'plan' | 'y'>>
     const candidates: { product: RemoteProduct; form: Form; samples: number[] }[] = []
@@ -137,7 +137,7 @@ async function measure(
         rank,
         factor,
       })
-      products.push([method, product])
+      products.push(product)
       step()
       const offs = [await product.deviation('structured', x), await product.deviation('merged', x)]
       const y = await product.run('structured', x)
@@ -169,7 +169,7 @@ async function measure(
     ) as Record<Method, OfMethod>
     return { backend: lokahi.backend, device: lokahi.device, base: times[0]!, methods }
   } finally {
-    for (const [, product] of products) await product.dispose()
+    for (const product of products) await product.dispose()
   }
 }
 
