@@ -17,7 +17,7 @@ const COMPARED = 64
 /** Milliseconds of a sample at least. */
 const LEAST = 20
 /** Milliseconds of one run from which on fewer samples tell enough. */
-const SLOW = 500
+const SLOW = 250
 const SLOW_ROUNDS = 3
 
 /**
@@ -100,16 +100,18 @@ async function cell(Product, { shape, rows, kind, weight, device, rounds, peers,
     const candidates = []
     for (const [what, form] of Object.entries(forms)) {
       agree('Lokahi', form, await ours.deviation(form, x.data))
-      // All its samples, as the delta is the difference of two forms.
-      const { run } = await timed((repeats) => ours.time(form, { rows, repeats }))
-      candidates.push({ who: 'Lokahi', what, run })
+      const run = (repeats) => ours.time(form, { rows, repeats })
+      candidates.push({ who: 'Lokahi', what, ...(await timed(run, rounds)) })
     }
+    // As many of each form, as the delta is a difference of two.
+    const fewest = Math.min(...candidates.map((each) => each.rounds))
+    for (const each of candidates) each.rounds = fewest
     for (const peer of peers) {
       for (const what of method ? ['delta', 'both'] : ['base']) {
         const theirs = await peer.product({ shape, ...specs[what] })
         disposed.push(theirs)
         agree(peer.name, what, off(await theirs.read(), specs[what]))
-        candidates.push({ who: peer.name, what, ...(await timed(theirs.run)) })
+        candidates.push({ who: peer.name, what, ...(await timed(theirs.run, rounds)) })
       }
     }
     const found = await interleaved(candidates, rounds)
@@ -120,12 +122,11 @@ async function cell(Product, { shape, rows, kind, weight, device, rounds, peers,
   }
 }
 
-/** Milliseconds of one run, of something that runs so many times. */
-async function timed(run) {
+/** Milliseconds of one run, of something that runs so many times, and how many samples are taken. */
+async function timed(run, rounds) {
   const { times, ms } = await enough(run, LEAST)
-  const slow = ms / times > SLOW
   return {
     run: async () => (await time(() => run(times))) / times,
-    ...(slow && { rounds: SLOW_ROUNDS }),
+    rounds: ms / times > SLOW ? Math.min(rounds, SLOW_ROUNDS) : rounds,
   }
 }

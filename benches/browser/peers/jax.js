@@ -12,7 +12,8 @@ const deltas = {
   lokr: (x, { w1, w2 }) => {
     const [[rows], [ol, im], [ok, in_n]] = [x, w1, w2].map(({ shape }) => shape)
     const code = product(x.reshape([rows * im, in_n]), w2)
-    return np.matmul(w1, code.reshape([rows, im, ok])).reshape([rows, ol * ok])
+    // `np.matmul` of a matrix and a batch gives wrong numbers in 0.1.25.
+    return np.einsum('uv,tvp->tup', w1, code.reshape([rows, im, ok])).reshape([rows, ol * ok])
   },
 }
 
