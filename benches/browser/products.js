@@ -16,9 +16,11 @@ const OFF = 1e-3
 const COMPARED = 64
 /** Milliseconds of a sample at least. */
 const LEAST = 20
-/** Milliseconds of one run from which on fewer samples tell enough. */
-const SLOW = 250
-const SLOW_ROUNDS = 3
+/** From so many milliseconds of a run on, so many samples tell enough. */
+const SLOW = [
+  [1000, 2],
+  [250, 3],
+]
 
 /**
  * `lokahi`: the package. `peers`: what their `open` gave. `only`: part of the names of cells. `progress`: is told of each cell.
@@ -127,6 +129,6 @@ async function timed(run, rounds) {
   const { times, ms } = await enough(run, LEAST)
   return {
     run: async () => (await time(() => run(times))) / times,
-    rounds: ms / times > SLOW ? Math.min(rounds, SLOW_ROUNDS) : rounds,
+    rounds: Math.min(rounds, SLOW.find(([least]) => ms / times >= least)?.[1] ?? rounds),
   }
 }

@@ -114,7 +114,7 @@ test('candidates take turns, forwards and backwards, and may rest early', async 
     found.map(({ who, median, all }) => [who, median, all]),
     [
       ['a', 1, [0, 1, 2]],
-      ['b', 1, [0, 1]],
+      ['b', 0.5, [0, 1]],
       ['c', 1, [0, 1, 2]],
     ],
   )
