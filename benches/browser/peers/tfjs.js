@@ -11,6 +11,7 @@ import {
   slice,
   tensor,
   tidy,
+  transpose,
 } from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-webgpu'
 import { dependencies } from '../package.json'
@@ -18,7 +19,8 @@ import { dependencies } from '../package.json'
 const product = (x, weight) => matMul(x, weight, false, true)
 
 const deltas = {
-  lora: (x, { a, b }) => product(product(x, a), b),
+  // `a` lies transposed: 4.22 splits a long sum, and with a transposed matrix its numbers are wrong then.
+  lora: (x, { a, b }) => product(matMul(x, a), b),
   loha: (x, { w1_a, w1_b, w2_a, w2_b }) => product(x, mul(matMul(w1_a, w1_b), matMul(w2_a, w2_b))),
   lokr: (x, { w1, w2 }) => {
     const [[rows], [ol, im], [ok, in_n]] = [x, w1, w2].map(({ shape }) => shape)
@@ -39,7 +41,10 @@ export async function open() {
 async function one({ method, x, weight, factors }) {
   const upload = ({ shape, data }) => tensor(data, shape)
   const held = { x: upload(x), weight: weight && upload(weight) }
-  const parts = Object.fromEntries(Object.entries(factors).map(([key, m]) => [key, upload(m)]))
+  const parts = tidy(() => {
+    const all = Object.fromEntries(Object.entries(factors).map(([key, m]) => [key, upload(m)]))
+    return all.a ? { ...all, a: transpose(all.a) } : all
+  })
   const compute = () =>
     tidy(() => {
       const base = weight && product(held.x, held.weight)
