@@ -6,7 +6,9 @@ use crate::Result;
 pub(super) fn dequantise(weight: &Weight) -> Result<Vec<f32>> {
     let mut out = zeros(weight.outputs.saturating_mul(weight.inputs))?;
     match &weight.stored {
-        Stored::Plain(data) => data.widen(0..out.len(), &mut out),
+        Stored::F32(eights) => weight.strips(eights).columns(&mut out),
+        Stored::F16(eights) => weight.strips(eights).columns(&mut out),
+        Stored::BF16(eights) => weight.strips(eights).columns(&mut out),
         Stored::Q8_0(tiles) => unpack(tiles, weight.inputs, &mut out),
         Stored::Q4_1(tiles) => unpack(tiles, weight.inputs, &mut out),
     }

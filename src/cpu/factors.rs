@@ -3,7 +3,7 @@
 
 use super::{
     dot::Rows,
-    strips::{Strips, strips_len, to_strips},
+    strips::{STRIP, Strips, strips_len, transposed},
 };
 use crate::{Result, adapter::Factors, tensor::Matrix};
 
@@ -14,12 +14,17 @@ pub(super) enum CpuFactors {
     Lokr(Lokr),
 }
 
+/// A matrix by strips of eight columns.
+type Eights = Vec<[f32; STRIP]>;
+
 #[derive(Debug)]
 pub(super) struct Lora {
     /// `[r, in]`.
     pub a: Matrix,
-    /// `B`, transposed: `[r, out]`.
-    pub b: Matrix,
+    /// `B`, transposed: `[r, out]`, by strips.
+    b: Eights,
+    /// `out`.
+    pub outputs: usize,
 }
 
 #[derive(Debug)]
@@ -40,9 +45,9 @@ pub(super) struct Lokr {
     /// `[ol, im]`.
     pub w1: Matrix,
     /// `w2_a` where `w2` is low-rank, transposed: `[r, ok]`, by strips.
-    w2_a: Option<Vec<f32>>,
+    w2_a: Option<Eights>,
     /// `w2_b`, or the whole `w2`, transposed: `[in_n, r]`, `[in_n, ok]`, by strips.
-    w2: Vec<f32>,
+    w2: Eights,
     /// `in_n`.
     pub segment: usize,
     /// Columns of `w2`: `r` or `ok`.
@@ -54,7 +59,9 @@ pub(super) struct Lokr {
 impl CpuFactors {
     pub fn new(factors: &Factors) -> Result<Self> {
         Ok(match factors {
-            Factors::Lora(f) => Self::Lora(Lora { a: f.a().clone(), b: f.b().transposed() }),
+            Factors::Lora(f) => {
+                Self::Lora(Lora { a: f.a().clone(), b: strips(f.b()), outputs: f.b().rows() })
+            }
             Factors::Loha(f) => Self::Loha(Loha {
                 w1_a: f.w1_a().transposed(),
                 w1_b: f.w1_b().clone(),
@@ -68,8 +75,8 @@ impl CpuFactors {
                     width: w2.rows(),
                     inner: w2_a.unwrap_or(w2).rows(),
                     w1,
-                    w2_a: w2_a.map(|w2_a| to_strips(&w2_a.transposed())),
-                    w2: to_strips(&w2.transposed()),
+                    w2_a: w2_a.map(strips),
+                    w2: strips(w2),
                 })
             }
         })
@@ -87,26 +94,39 @@ impl CpuFactors {
     /// How many numbers they are.
     pub fn len(&self) -> usize {
         match self {
-            Self::Lora(f) => f.a.len() + f.b.len(),
+            Self::Lora(f) => f.a.len() + STRIP * f.b.len(),
             Self::Loha(f) => 2 * (f.w1_a.len() + f.w1_b.len()),
-            Self::Lokr(f) => f.w1.len() + f.w2_a.as_ref().map_or(0, Vec::len) + f.w2.len(),
+            Self::Lokr(f) => {
+                f.w1.len() + STRIP * (f.w2_a.as_ref().map_or(0, Vec::len) + f.w2.len())
+            }
         }
+    }
+}
+
+impl Lora {
+    pub fn b(&self) -> Strips<'_> {
+        Strips { eights: &self.b, rows: self.a.rows() }
     }
 }
 
 impl Lokr {
     pub fn w2(&self) -> Strips<'_> {
-        Strips { numbers: &self.w2, rows: self.segment }
+        Strips { eights: &self.w2, rows: self.segment }
     }
 
     pub fn w2_a(&self) -> Option<Strips<'_>> {
-        self.w2_a.as_ref().map(|numbers| Strips { numbers, rows: self.width })
+        self.w2_a.as_ref().map(|eights| Strips { eights, rows: self.width })
     }
 
     /// Numbers of the code of a row: `S` `[im, width]`, by strips.
     pub fn code_len(&self) -> usize {
-        strips_len(self.w1.cols(), self.width)
+        STRIP * strips_len(self.w1.cols(), self.width)
     }
+}
+
+/// A matrix, transposed, by strips.
+fn strips(matrix: &Matrix) -> Eights {
+    transposed(matrix.data(), matrix.cols())
 }
 
 /// The rows of a matrix.

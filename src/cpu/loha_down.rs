@@ -2,15 +2,35 @@
 
 use std::array::from_fn;
 
-use super::{dot::split, factors::Loha};
+use super::{
+    dot::{Rows, split},
+    factors::Loha,
+    strips::{STRIP, Strips, transposed},
+};
 use crate::tensor::F4;
 
 /// Rows of each factor whose codes are summed at the same time.
 const ROWS: usize = 2;
 
+/// Rows of `x` from which on LoHa runs as a LoRA of rank r^2, whose factors are made for it: then
+/// `Z` is a plain product.
+pub(super) const SEVERAL: usize = 32;
+
 /// `x` `[rows, in]`, `z` `[rows, r, r]`.
 pub(super) fn loha_down(f: &Loha, x: &[f32], z: &mut [f32]) {
     let (rank, inputs) = (f.w1_b.rows(), f.w1_b.cols());
+    if x.len() >= SEVERAL * inputs {
+        // Every pair of rows, multiplied, is a row of an `A` of rank r^2.
+        let mut products = Vec::with_capacity(rank * rank * inputs);
+        for ab in 0..rank * rank {
+            let (left, right) = (f.w1_b.row(ab / rank), f.w2_b.row(ab % rank));
+            products.extend(left.iter().zip(right).map(|(left, right)| left * right));
+        }
+        let a: Vec<[f32; STRIP]> = transposed(&products, inputs);
+        z.fill(0.0);
+        let x = Rows { numbers: x, stride: inputs };
+        return Strips { eights: &a, rows: inputs }.add_to(z, [rank * rank; 2], 1.0, x);
+    }
     for (z, x) in z.chunks_exact_mut(rank * rank).zip(x.chunks_exact(inputs)) {
         for a in (0..rank).step_by(ROWS) {
             for b in (0..rank).step_by(ROWS) {

@@ -2,7 +2,13 @@
 
 use std::array::from_fn;
 
-use super::{Target, factors::Loha};
+use super::{
+    Target,
+    dot::Rows,
+    factors::Loha,
+    loha_down::SEVERAL,
+    strips::{STRIP, Strips},
+};
 use crate::tensor::{F4, LANES};
 
 /// Vectors of outputs whose sums stay in registers.
@@ -11,6 +17,13 @@ const WIDE: usize = 4;
 /// `z` `[rows, r, r]`, `y` `[rows, target.width]`.
 pub(super) fn loha_up(f: &Loha, z: &[f32], target: Target, y: &mut [f32]) {
     let (rank, outputs) = (f.w1_a.rows(), f.w1_a.cols());
+    if z.len() >= SEVERAL * rank * rank {
+        let products = products(f);
+        let b = Strips { eights: &products, rows: rank * rank };
+        let z = Rows { numbers: z, stride: rank * rank };
+        let shape = [outputs, target.width];
+        return b.add_to(&mut y[target.first_row..], shape, target.scale, z);
+    }
     for (z, y) in z.chunks_exact(rank * rank).zip(y.chunks_exact_mut(target.width)) {
         let y = &mut y[target.first_row..][..outputs];
         let (wide, rest) = y.as_chunks_mut::<{ WIDE * LANES }>();
@@ -41,4 +54,21 @@ pub(super) fn loha_up(f: &Loha, z: &[f32], target: Target, y: &mut [f32]) {
             *y += target.scale * (0..rank).map(|a| f.w1_a.row(a)[i] * mixed(a)).sum::<f32>();
         }
     }
+}
+
+/// Every pair of columns of `w1_a` and `w2_a`, multiplied: `[r^2, out]` by strips.
+fn products(f: &Loha) -> Vec<[f32; STRIP]> {
+    let (rank, outputs) = (f.w1_a.rows(), f.w1_a.cols());
+    let mut eights = Vec::with_capacity(outputs.div_ceil(STRIP) * rank * rank);
+    for first in (0..outputs).step_by(STRIP) {
+        for ab in 0..rank * rank {
+            let (a, b) = (&f.w1_a.row(ab / rank)[first..], &f.w2_a.row(ab % rank)[first..]);
+            let mut eight = [0.0; STRIP];
+            for ((out, a), b) in eight.iter_mut().zip(a).zip(b) {
+                *out = a * b;
+            }
+            eights.push(eight);
+        }
+    }
+    eights
 }

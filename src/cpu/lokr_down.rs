@@ -8,6 +8,7 @@ pub(super) fn lokr_down(f: &Lokr, x: &[f32], z: &mut [f32]) {
     z.fill(0.0);
     let segments = f.w1.cols();
     for (x, z) in x.chunks_exact(segments * f.segment).zip(z.chunks_exact_mut(f.code_len())) {
-        f.w2().add_to_strips(z, segments, 1.0, Rows { numbers: x, stride: f.segment });
+        let x = Rows { numbers: x, stride: f.segment };
+        f.w2().add_to_strips(z.as_chunks_mut().0, segments, 1.0, x);
     }
 }

@@ -45,6 +45,7 @@ use crate::{
 };
 use factors::CpuFactors;
 use packed::{Bytes, Nibbles, Tile};
+use strips::{Eight, STRIP, Strips, transposed};
 
 /// The CPU backend. Holds nothing but scratch memory.
 #[derive(Debug, Default)]
@@ -67,8 +68,10 @@ pub struct Weight {
 /// The numbers of a weight.
 #[derive(Debug)]
 enum Stored {
-    /// Row by row; nothing quantised.
-    Plain(Data),
+    /// Transposed, by strips: `[in, out]`. The same for the next two.
+    F32(Vec<[f32; STRIP]>),
+    F16(Vec<strips::F16>),
+    BF16(Vec<strips::BF16>),
     Q8_0(Vec<Tile<Bytes>>),
     Q4_1(Vec<Tile<Nibbles>>),
 }
@@ -76,12 +79,29 @@ enum Stored {
 impl Weight {
     fn new(ledger: &Ledger, [outputs, inputs]: [usize; 2], data: Data) -> Self {
         let held = ledger.hold(data.bytes().len() as u64);
-        let stored = match data {
-            Data::Q8_0(blocks) => Stored::Q8_0(packed::pack(&blocks, inputs / BLOCK)),
-            Data::Q4_1(blocks) => Stored::Q4_1(packed::pack(&blocks, inputs / BLOCK)),
-            plain => Stored::Plain(plain),
+        let stored = match &data {
+            Data::F32(numbers) => Stored::F32(transposed(numbers, inputs)),
+            Data::F16(numbers) => Stored::F16(transposed(numbers, inputs)),
+            Data::BF16(numbers) => Stored::BF16(transposed(numbers, inputs)),
+            Data::Q8_0(blocks) => Stored::Q8_0(packed::pack(blocks, inputs / BLOCK)),
+            Data::Q4_1(blocks) => Stored::Q4_1(packed::pack(blocks, inputs / BLOCK)),
         };
         Self { outputs, inputs, stored, _held: held }
+    }
+
+    /// `y` `[rows, out]` for `x` `[rows, in]`.
+    fn product<E: Eight>(&self, eights: &[E], x: &[f32], y: &mut [f32]) {
+        let weight = self.strips(eights);
+        if y.len() == self.outputs {
+            linear_one::linear_one(weight, x, y);
+        } else {
+            linear::linear(weight, self.outputs, x, y);
+        }
+    }
+
+    /// The transpose.
+    fn strips<'a, E>(&self, eights: &'a [E]) -> Strips<'a, E> {
+        Strips { eights, rows: self.inputs }
     }
 }
 
@@ -234,8 +254,9 @@ impl Backend for Cpu {
         let x = &x[..rows * weight.inputs];
         let y = &mut y[..rows * weight.outputs];
         match &weight.stored {
-            Stored::Plain(data) if rows == 1 => linear_one::linear_one(data, x, y),
-            Stored::Plain(data) => linear::linear(data, [weight.outputs, weight.inputs], x, y),
+            Stored::F32(eights) => weight.product(eights, x, y),
+            Stored::F16(eights) => weight.product(eights, x, y),
+            Stored::BF16(eights) => weight.product(eights, x, y),
             Stored::Q8_0(tiles) => {
                 quantised::product(tiles, weight.inputs, weight.outputs, x, y);
             }
