@@ -27,13 +27,24 @@ fn main(
   let row = (p.first + t) * p.width;
   var sum = 0.0;
   // Each lane reads again only what it alone has written.
-  for (var j = lane; j < p.width; j += 64u) {
-    let v = x[row + j] + (y[row + j] + up(p.first + t, j));
-    x[row + j] = v;
-    sum += v * v;
+  for (var at = lane; at < fours(p.width); at += 64u) {
+    let j = spread(at, p.width);
+    let added = up(p.first + t, j);
+    for (var k = 0u; k < 4u; k++) {
+      if j[k] < p.width {
+        let v = x[row + j[k]] + (y[row + j[k]] + added[k]);
+        x[row + j[k]] = v;
+        sum += v * v;
+      }
+    }
   }
   let inverse = inverse_rms(lane, sum, p.width);
-  for (var j = lane; j < p.width; j += 64u) {
-    result[t * p.width + j] = x[row + j] * inverse * weight[j];
+  for (var at = lane; at < fours(p.width); at += 64u) {
+    let j = spread(at, p.width);
+    for (var k = 0u; k < 4u; k++) {
+      if j[k] < p.width {
+        result[t * p.width + j[k]] = x[row + j[k]] * inverse * weight[j[k]];
+      }
+    }
   }
 }

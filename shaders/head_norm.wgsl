@@ -30,16 +30,27 @@ fn main(
   let w = select(p.size, 0u, head < p.query);
   var sum = 0.0;
   // Each lane reads again only what it alone has written.
-  for (var j = lane; j < p.size; j += 64u) {
-    let v = qkv[at + j] + up(t, head * p.size + j);
-    qkv[at + j] = v;
-    sum += v * v;
+  for (var four = lane; four < fours(p.size); four += 64u) {
+    let j = spread(four, p.size);
+    let added = up(t, head * p.size + j);
+    for (var k = 0u; k < 4u; k++) {
+      if j[k] < p.size {
+        let v = qkv[at + j[k]] + added[k];
+        qkv[at + j[k]] = v;
+        sum += v * v;
+      }
+    }
   }
   let inverse = inverse_rms(lane, sum, p.size);
   if head >= p.query + p.key_value {
     return;
   }
-  for (var j = lane; j < p.size; j += 64u) {
-    qkv[at + j] = qkv[at + j] * inverse * weight[w + j];
+  for (var four = lane; four < fours(p.size); four += 64u) {
+    let j = spread(four, p.size);
+    for (var k = 0u; k < 4u; k++) {
+      if j[k] < p.size {
+        qkv[at + j[k]] = qkv[at + j[k]] * inverse * weight[w + j[k]];
+      }
+    }
   }
 }

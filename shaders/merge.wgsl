@@ -25,19 +25,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let i = p.first_row + index / p.row_len - d.first_row;
     let weight_of = strength(d, 0u) * d.scale;
     if i < d.outputs && weight_of != 0.0 {
-      for (var lane = 0u; lane < 4u; lane++) {
-        let j = index % p.row_len * 4u + lane;
-        // Behind the row lie zeros.
-        if j < d.inputs {
-          var part = 0.0;
-          switch d.method {
-            case 0u: { part = lora_merge(d, i, j); }
-            case 1u: { part = loha_merge(d, i, j); }
-            default: { part = lokr_merge(d, i, j); }
-          }
-          w[lane] += weight_of * part;
-        }
+      let j = index % p.row_len;
+      var part = vec4f();
+      switch d.method {
+        case 0u: { part = lora_merge(d, i, j); }
+        case 1u: { part = loha_merge(d, i, j); }
+        default: { part = lokr_merge(d, i, j); }
       }
+      w += weight_of * part;
     }
   }
   result[p.to_at + index] = w;

@@ -11,7 +11,15 @@ struct Up {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = flat_index(id, groups);
-  if index < p.rows * p.width {
-    y[index] += up(index / p.width, index % p.width);
+  let t = index / fours(p.width);
+  if t >= p.rows {
+    return;
+  }
+  let i = spread(index % fours(p.width), p.width);
+  let added = up(t, i);
+  for (var k = 0u; k < 4u; k++) {
+    if i[k] < p.width {
+      y[t * p.width + i[k]] += added[k];
+    }
   }
 }

@@ -11,7 +11,6 @@ struct Linear {
 }
 
 @group(0) @binding(5) var<storage, read> weight: array<Block>; // [outputs, stride]
-@group(0) @binding(6) var<storage, read> x: array<f32>;        // [rows, inputs]
 @group(0) @binding(7) var<storage, read> bias: array<f32>;     // [y_width]
 @group(0) @binding(8) var<storage, read_write> y: array<f32>;  // [rows, y_width]
 
@@ -22,16 +21,4 @@ fn write(t: u32, i: u32, product: f32) {
     sum += bias[at];
   }
   y[t * p.y_width + at] = sum;
-}
-
-// Four numbers of x.
-fn x4(first: u32) -> vec4f {
-  return vec4f(x[first], x[first + 1u], x[first + 2u], x[first + 3u]);
-}
-
-// The last numbers of a token whose length is not whole fours, then zeros.
-fn x_last(token: u32) -> vec4f {
-  let rest = p.inputs % 4u;
-  let first = token + p.inputs - rest;
-  return vec4f(x[first], select(0.0, x[first + 1u], rest > 1u), select(0.0, x[first + 2u], rest > 2u), 0.0);
 }

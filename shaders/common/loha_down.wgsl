@@ -1,10 +1,19 @@
-// LoHa: Z = w1_b diag(x) w2_b^T, an r x r code
-fn loha_down(d: Delta, token: u32, at: u32) -> f32 {
-  let w1_b = d.factors + d.rank * d.outputs + at / d.rank * d.inputs;
-  let w2_b = d.factors + d.rank * (2u * d.outputs + d.inputs) + at % d.rank * d.inputs;
-  var sum = 0.0;
-  for (var j = 0u; j < d.inputs; j++) {
-    sum += factors[w1_b + j] * factors[w2_b + j] * x[token + j];
+// LoHa: Z = w1_b diag(x) w2_b^T, an r x r code; four of a row
+fn loha_down(d: Delta, token: Tokens, at: u32) -> Sums {
+  let width = fours(d.rank);
+  let w1_b = d.factors + at / width * d.row_len;
+  let w2_b = d.factors + 4u * (width + at % width) * d.row_len;
+  var sums = Sums();
+  var j = 0u;
+  loop {
+    let left = factors[w1_b + j];
+    let right = four_rows(w2_b + j, d.row_len);
+    let rows = mat4x4f(left * right[0], left * right[1], left * right[2], left * right[3]);
+    sums += products(rows, x_at(token, j));
+    j++;
+    continuing {
+      break if j >= d.row_len;
+    }
   }
-  return sum;
+  return sums;
 }

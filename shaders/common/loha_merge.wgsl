@@ -1,13 +1,13 @@
-// LoHa: (w1_a w1_b)[i, j] (w2_a w2_b)[i, j]
-fn loha_merge(d: Delta, i: u32, j: u32) -> f32 {
-  let half_len = d.rank * (d.outputs + d.inputs);
-  let a = d.factors + i * d.rank;
-  let b = d.factors + d.rank * d.outputs + j;
-  var first = 0.0;
-  var second = 0.0;
-  for (var k = 0u; k < d.rank; k++) {
-    first += factors[a + k] * factors[b + k * d.inputs];
-    second += factors[half_len + a + k] * factors[half_len + b + k * d.inputs];
+// LoHa: four of (w1_a w1_b)[i] (w2_a w2_b)[i]
+fn loha_merge(d: Delta, i: u32, j: u32) -> vec4f {
+  let width = fours(d.rank);
+  let a = d.factors + d.down_len + i * width;
+  var first = vec4f();
+  var second = vec4f();
+  for (var k = 0u; k < width; k++) {
+    let b = d.factors + 4u * k * d.row_len + j;
+    first += four_rows(b, d.row_len) * factors[a + k];
+    second += four_rows(b + d.down_len / 2u, d.row_len) * factors[a + d.outputs * width + k];
   }
   return first * second;
 }

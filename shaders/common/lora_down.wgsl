@@ -1,9 +1,14 @@
 // LoRA: z = A x
-fn lora_down(d: Delta, token: u32, at: u32) -> f32 {
-  let a = d.factors + at * d.inputs;
-  var sum = 0.0;
-  for (var j = 0u; j < d.inputs; j++) {
-    sum += factors[a + j] * x[token + j];
+fn lora_down(d: Delta, token: Tokens, at: u32) -> Sums {
+  let a = d.factors + 4u * at * d.row_len;
+  var sums = Sums();
+  var j = 0u;
+  loop {
+    sums += products(four_rows(a + j, d.row_len), x_at(token, j));
+    j++;
+    continuing {
+      break if j >= d.row_len;
+    }
   }
-  return sum;
+  return sums;
 }

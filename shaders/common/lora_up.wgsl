@@ -1,9 +1,4 @@
-// LoRA: B[i] . z
-fn lora_up(d: Delta, z: u32, i: u32) -> f32 {
-  let b = d.factors + d.rank * (d.inputs + i);
-  var sum = 0.0;
-  for (var k = 0u; k < d.rank; k++) {
-    sum += factors[b + k] * codes[z + k];
-  }
-  return sum;
+// LoRA: z . B[i]
+fn lora_up(d: Delta, first: u32, i: vec4u) -> array<vec4u, 3> {
+  return array(vec4u(first), first + i * d.right_len, vec4u());
 }

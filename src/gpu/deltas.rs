@@ -10,6 +10,7 @@ use crate::{
     Result,
     adapter::{Delta, Factors},
     backend::Added,
+    tensor::Matrix,
 };
 
 /// The deltas of any number of adapters on one weight.
@@ -23,7 +24,7 @@ pub struct Deltas {
 #[derive(Debug, Clone, Copy)]
 struct Held {
     header: Header,
-    /// Its factors and its bias behind them.
+    /// Numbers in its factors, and in its bias behind them: whole fours.
     len: usize,
 }
 
@@ -51,17 +52,17 @@ impl Deltas {
         let factors = recorder.buffer("factors", len.saturating_mul(4))?;
         let mut at = 0;
         for Held { header, len } in &mut held {
-            header.factors = at as u32;
+            header.factors = at as u32 / 4;
             at += *len;
             if header.bias != u32::MAX {
-                header.bias = at as u32 - header.outputs;
+                header.bias = at as u32 - header.outputs.next_multiple_of(4);
             }
         }
         let headers: Vec<_> = held.iter().map(|held| held.header).collect();
         let bytes = bytemuck::cast_slice(&headers);
         let buffer = recorder.buffer("deltas", bytes.len())?;
         recorder.write(&buffer, 0, bytes);
-        let byte = |held: &Held| 4 * held.header.factors as usize;
+        let byte = |held: &Held| 16 * held.header.factors as usize;
         if let Some([_, old]) = &self.buffers {
             let moves = kept.zip(&held).map(|(from, to)| (byte(from), byte(to), 4 * to.len));
             recorder.copy(old, &factors, moves);
@@ -81,24 +82,36 @@ pub(super) fn unpacked(
 ) -> Result<(Header, Vec<f32>)> {
     let [outputs, inputs] = delta.method().shape();
     let mut header = Header {
-        inputs: inputs as u32,
         outputs: outputs as u32,
         first_row: first_row as u32,
         adapter: adapter as u32,
+        row_len: inputs.div_ceil(4) as u32,
         bias: if delta.bias.is_some() { 0 } else { u32::MAX },
-        code_len: delta.method().code_len() as u32,
         scale: delta.scale,
         ..bytemuck::Zeroable::zeroed()
     };
-    let mut numbers = match &delta.factors {
+    let mut numbers = Vec::new();
+    let mut up = Vec::new();
+    match &delta.factors {
         Factors::Lora(f) => {
             header.rank = f.a().rows() as u32;
-            [f.a().data(), f.b().data()].concat()
+            header.right_len = header.rank.div_ceil(4);
+            header.code_len = header.right_len;
+            for_down(&mut numbers, f.a(), inputs, 0);
+            for_up(&mut up, f.b());
         }
         Factors::Loha(f) => {
             header.method = 1;
             header.rank = f.w1_b().rows() as u32;
-            [f.w1_a(), f.w1_b(), f.w2_a(), f.w2_b()].map(|m| m.data()).concat()
+            header.left_len = header.rank.div_ceil(4);
+            header.right_len = header.left_len;
+            header.code_len = 4 * header.left_len.pow(2);
+            for b in [f.w1_b(), f.w2_b()] {
+                for_down(&mut numbers, b, inputs, 0);
+            }
+            for a in [f.w1_a(), f.w2_a()] {
+                for_up(&mut up, a);
+            }
         }
         Factors::Lokr(f) => {
             let (w1, w2_a, w2) = f.running_factors()?;
@@ -108,11 +121,44 @@ pub(super) fn unpacked(
             header.w2_rows = w2_a.map_or(w2.rows(), |a| a.rows()) as u32;
             header.w2_cols = w2.cols() as u32;
             header.rank = w2_a.map_or(0, |a| a.cols()) as u32;
-            [w1.data(), w2.data(), w2_a.map_or(&[], |a| a.data())].concat()
+            header.left_len = header.rank.div_ceil(4);
+            header.right_len = w1.cols().div_ceil(4) as u32;
+            header.code_len = 4 * w2.rows().div_ceil(4) as u32 * header.right_len;
+            // A part of x may begin anywhere in a four.
+            let last = if w2.cols().is_multiple_of(4) { 0 } else { 3 };
+            header.row_len = (w2.cols() + last).div_ceil(4) as u32;
+            for moved in 0..=last {
+                for_down(&mut numbers, w2, w2.cols() + last, moved);
+            }
+            for_up(&mut up, &w1);
+            if let Some(w2_a) = w2_a {
+                for_up(&mut up, w2_a);
+            }
         }
-    };
+    }
+    header.down_len = numbers.len() as u32 / 4;
+    numbers.append(&mut up);
     numbers.extend(delta.bias.iter().flatten());
+    numbers.resize(numbers.len().next_multiple_of(4), 0.0);
     Ok((header, numbers))
+}
+
+/// Rows of so many numbers, moved by some, and whole fours of rows.
+fn for_down(numbers: &mut Vec<f32>, matrix: &Matrix, width: usize, moved: usize) {
+    let first = numbers.len();
+    let stride = width.next_multiple_of(4);
+    numbers.resize(first + stride * matrix.rows().next_multiple_of(4), 0.0);
+    for row in 0..matrix.rows() {
+        numbers[first + stride * row + moved..][..matrix.cols()].copy_from_slice(matrix.row(row));
+    }
+}
+
+/// Rows of whole fours.
+fn for_up(numbers: &mut Vec<f32>, matrix: &Matrix) {
+    for row in 0..matrix.rows() {
+        numbers.extend(matrix.row(row));
+        numbers.resize(numbers.len().next_multiple_of(4), 0.0);
+    }
 }
 
 /// What kernels bind for deltas.
@@ -129,10 +175,10 @@ impl Bindings {
         Self { none: recorder.small("nothing"), codes: recorder.small("codes"), len: 0 }
     }
 
-    /// Makes room for so many numbers of codes.
+    /// Makes room for so many fours of codes.
     pub fn grow(&mut self, recorder: &mut Recorder, len: usize) -> Result<()> {
         if self.len < len {
-            self.codes = recorder.buffer("codes", len.saturating_mul(4))?;
+            self.codes = recorder.buffer("codes", len.saturating_mul(16))?;
             self.len = len;
         }
         Ok(())

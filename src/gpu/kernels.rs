@@ -17,43 +17,76 @@ pub enum Access {
 pub struct Spec {
     /// Name of the shader file.
     pub name: &'static str,
-    /// Text of the shader file.
+    /// Text of the shader file, without comments and indentation.
     pub source: &'static str,
     /// Text of `shaders/common/NAME.wgsl` that the shader builds on.
-    pub common: &'static [&'static str],
+    pub common: &'static [&'static [&'static str]],
     /// Whether the shader reads a weight, and so has a variant for each dtype.
     pub reads_weight: bool,
     /// The storage bindings 1, 2, ... ; binding 0 is the uniform struct.
     pub bindings: &'static [Access],
 }
 
-const INDEX: &str = include_str!("../../shaders/common/index.wgsl");
-const INVERSE_RMS: &str = include_str!("../../shaders/common/inverse_rms.wgsl");
-const DELTAS: &str = include_str!("../../shaders/common/deltas.wgsl");
+/// Text of a shader as it is shipped: without comments and indentation: they were two fifths of it
+/// in gzip. Its lines stay, so that a compiler names the right one.
+macro_rules! shader {
+    ($name:expr) => {{
+        const TEXT: &str = include_str!(concat!("../../shaders/", $name, ".wgsl"));
+        const BARE: [u8; bare::<{ TEXT.len() }>(TEXT).1] = bare(TEXT).0;
+        const SHIPPED: &str = match str::from_utf8(&BARE) {
+            Ok(text) => text,
+            Err(_) => panic!("a shader is text"),
+        };
+        SHIPPED
+    }};
+}
+
+/// The first `N` bytes of the bare text, and how many there are.
+const fn bare<const N: usize>(text: &str) -> ([u8; N], usize) {
+    let text = text.as_bytes();
+    let mut out = [0; N];
+    let (mut from, mut len, mut first, mut comment) = (0, 0, true, false);
+    while from < text.len() {
+        let byte = text[from];
+        first = if byte == b'\n' { true } else { first && byte == b' ' };
+        comment = byte != b'\n'
+            && (comment || byte == b'/' && from + 1 < text.len() && text[from + 1] == b'/');
+        from += 1;
+        if comment || first && byte == b' ' {
+            continue;
+        }
+        if len < N {
+            out[len] = byte;
+        }
+        len += 1;
+    }
+    (out, len)
+}
+
+const INDEX: &[&str] = &[shader!("common/index")];
+const INVERSE_RMS: &[&str] = &[shader!("common/inverse_rms")];
+const DELTAS: &[&str] = &[shader!("common/deltas")];
 /// One verb of every method, and what chooses among them.
-const DOWN: &str = concat!(
-    include_str!("../../shaders/common/lora_down.wgsl"),
-    include_str!("../../shaders/common/loha_down.wgsl"),
-    include_str!("../../shaders/common/lokr_down.wgsl"),
-    include_str!("../../shaders/common/down.wgsl"),
-);
-const UP: &str = concat!(
-    include_str!("../../shaders/common/lora_up.wgsl"),
-    include_str!("../../shaders/common/loha_up.wgsl"),
-    include_str!("../../shaders/common/lokr_up.wgsl"),
-    include_str!("../../shaders/common/up.wgsl"),
-);
-const MERGE: &str = concat!(
-    include_str!("../../shaders/common/lora_merge.wgsl"),
-    include_str!("../../shaders/common/loha_merge.wgsl"),
-    include_str!("../../shaders/common/lokr_merge.wgsl"),
-);
-const WEIGHT_F32: &str = include_str!("../../shaders/common/weight_f32.wgsl");
-const WEIGHT_F16: &str = include_str!("../../shaders/common/weight_f16.wgsl");
-const LINEAR: &str = include_str!("../../shaders/common/linear.wgsl");
-const WEIGHT_BF16: &str = include_str!("../../shaders/common/weight_bf16.wgsl");
-const WEIGHT_Q8_0: &str = include_str!("../../shaders/common/weight_q8_0.wgsl");
-const WEIGHT_Q4_1: &str = include_str!("../../shaders/common/weight_q4_1.wgsl");
+const DOWN: &[&str] = &[
+    shader!("common/lora_down"),
+    shader!("common/loha_down"),
+    shader!("common/lokr_down"),
+    shader!("common/down"),
+];
+const UP: &[&str] = &[
+    shader!("common/lora_up"),
+    shader!("common/loha_up"),
+    shader!("common/lokr_up"),
+    shader!("common/up"),
+];
+const MERGE: &[&str] =
+    &[shader!("common/lora_merge"), shader!("common/loha_merge"), shader!("common/lokr_merge")];
+const WEIGHT_F32: &str = shader!("common/weight_f32");
+const WEIGHT_F16: &str = shader!("common/weight_f16");
+const LINEAR: &[&str] = &[shader!("common/linear")];
+const WEIGHT_BF16: &str = shader!("common/weight_bf16");
+const WEIGHT_Q8_0: &str = shader!("common/weight_q8_0");
+const WEIGHT_Q4_1: &str = shader!("common/weight_q4_1");
 
 macro_rules! kernels {
     ($($kernel:ident = $name:literal, [$($common:ident),*], $weight:literal, [$($access:ident),*];)*) => {
@@ -72,7 +105,7 @@ macro_rules! kernels {
                 match self {
                     $(Self::$kernel => &Spec {
                         name: $name,
-                        source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
+                        source: shader!($name),
                         common: &[$($common),*],
                         reads_weight: $weight,
                         bindings: &[$(Access::$access),*],
@@ -116,7 +149,7 @@ impl Kernel {
     #[must_use]
     pub fn wgsl(self, weight: DType) -> String {
         let spec = self.spec();
-        let mut text = spec.common.concat();
+        let mut text = spec.common.concat().concat();
         if spec.reads_weight {
             text += match weight {
                 DType::F32 => WEIGHT_F32,

@@ -252,8 +252,8 @@ impl Backend for Gpu {
         y: &mut Buffer,
     ) -> Result<()> {
         let (_, [_, codes, ..]) = self.bindings.of(added);
-        let codes = rows.saturating_mul(codes as usize);
-        self.bindings.grow(&mut self.recorder, codes)?;
+        let codes = codes as usize;
+        self.bindings.grow(&mut self.recorder, rows.saturating_mul(codes))?;
         for Piece { buffer, rows: outputs } in &weight.pieces {
             // The codes are computed with the first piece.
             let (added, codes) = if outputs.start == 0 { (added, codes) } else { (None, 0) };
@@ -268,13 +268,14 @@ impl Backend for Gpu {
                 y_width: weight.outputs as u32,
                 bias: u32::from(bias.is_some()),
             };
-            let (kernel, items) = match rows {
-                1 => (Kernel::LinearOne, outputs.len()),
-                _ => (Kernel::Linear, outputs.len().div_ceil(4) * rows.div_ceil(4)),
+            let (kernel, items) = if rows > 1 && weight.inputs.is_multiple_of(4) {
+                (Kernel::Linear, (outputs.len().div_ceil(4) + codes) * rows.div_ceil(4))
+            } else {
+                (Kernel::LinearOne, (outputs.len() + codes) * rows)
             };
             let bias = bias.unwrap_or(self.bindings.none());
             let buffers = [headers, factors, strengths, z, buffer, x, bias, y];
-            self.recorder.run((kernel, weight.dtype), &params, &buffers, items + codes);
+            self.recorder.run((kernel, weight.dtype), &params, &buffers, items);
         }
         Ok(())
     }
@@ -283,7 +284,7 @@ impl Backend for Gpu {
         let ([headers, factors, strengths, codes], added) = self.bindings.of(Some(added));
         let params = params::Up { added, rows: rows as u32, width: width as u32 };
         let buffers = [headers, factors, strengths, codes, y];
-        self.recorder.run(plain(Kernel::Up), &params, &buffers, rows * width);
+        self.recorder.run(plain(Kernel::Up), &params, &buffers, rows * width.div_ceil(4));
     }
 
     fn head_norm(
@@ -329,7 +330,7 @@ impl Backend for Gpu {
             key_value: heads.key_value as u32,
             size: heads.size as u32,
         };
-        let items = span.rows.len() * heads.qkv() / 2;
+        let items = span.rows.len() * heads.qkv().div_ceil(4);
         let buffers = [headers, factors, strengths, codes, qkv, table, keys, values];
         self.recorder.run(plain(Kernel::Rope), &params, &buffers, items);
     }
@@ -370,7 +371,7 @@ impl Backend for Gpu {
         let ([headers, factors, strengths, codes], added) = self.bindings.of(added);
         let params = params::SiluMul { added, rows: rows as u32, width: width as u32 };
         let buffers = [headers, factors, strengths, codes, gate_up, out];
-        self.recorder.run(plain(Kernel::SiluMul), &params, &buffers, rows * width);
+        self.recorder.run(plain(Kernel::SiluMul), &params, &buffers, rows * width.div_ceil(2));
     }
 
     fn argmax(&mut self, x: &Buffer, rows: usize, width: usize, out: &mut Buffer) {

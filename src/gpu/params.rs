@@ -51,7 +51,6 @@ params! {
     /// A delta on a weight: an element of a storage buffer.
     Delta {
         method: u32,
-        inputs: u32,
         outputs: u32,
         rank: u32,
         w1_rows: u32,
@@ -61,6 +60,10 @@ params! {
         first_row: u32,
         adapter: u32,
         factors: u32,
+        down_len: u32,
+        row_len: u32,
+        left_len: u32,
+        right_len: u32,
         bias: u32,
         code_len: u32,
         scale: f32,
