@@ -2,7 +2,7 @@
 
 use super::{
     dot::Rows,
-    strips::{Eight, STRIP, Strips, add_strip},
+    strips::{Eight, STRIP, Strips},
 };
 
 /// `weight`: `W`, transposed, by strips; `x` `[rows, in]`, `y` `[rows, out]`.
@@ -11,7 +11,7 @@ pub(super) fn linear<E: Eight>(weight: Strips<'_, E>, outputs: usize, x: &[f32],
     let x = Rows { numbers: x, stride: weight.rows };
     let mut widened = Vec::new();
     for (strip, first) in weight.each().zip((0..).step_by(STRIP)) {
-        let strip = E::widened(strip, &mut widened);
-        add_strip(strip, &mut y[first..], [outputs - first, outputs], 1.0, x);
+        let strip = Strips { eights: E::widened(strip, &mut widened), rows: weight.rows };
+        strip.add_to(&mut y[first..], [outputs - first, outputs], 1.0, x);
     }
 }

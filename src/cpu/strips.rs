@@ -150,6 +150,8 @@ impl<'a, E: Eight> Strips<'a, E> {
 impl Strips<'_> {
     /// `y[i] += scale * c[i] M`: rows of `c` are as long as the rows of this matrix are many; rows of `y`
     /// have so many columns and lie so far apart.
+    // Copies of it would make the wasm larger and nothing faster.
+    #[inline(never)]
     pub fn add_to(self, y: &mut [f32], [columns, stride]: [usize; 2], scale: f32, c: Rows<'_>) {
         for (s, strip) in self.each().enumerate() {
             let first = s * STRIP;
@@ -168,7 +170,7 @@ impl Strips<'_> {
 /// `y[i] += scale * sum c[i, k] strip[k]`: so many columns of `y`, at most a strip's, whose rows lie so
 /// far apart.
 #[inline(always)]
-pub(super) fn add_strip(
+fn add_strip(
     strip: &[[f32; STRIP]],
     y: &mut [f32],
     [columns, stride]: [usize; 2],
