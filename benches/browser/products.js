@@ -43,8 +43,7 @@ export async function products(
     if (String(weight?.shape) !== String(shape)) weight = await weightOf(Product, shape)
     const start = performance.now()
     const each = { shape, rows: count, kind, weight, device, rounds, peers, name }
-    const found = await cell(Product, each)
-    cells.push({ shape, rows: count, kind: kind.name, found })
+    cells.push({ shape, rows: count, kind: kind.name, ...(await cell(Product, each)) })
     const seconds = ((performance.now() - start) / 1e3).toFixed(1)
     await progress(`${at + 1} of ${wanted.length}: ${name}, ${seconds} s`)
   }
@@ -69,7 +68,7 @@ async function weightOf(Product, shape) {
   return { shape, data }
 }
 
-/** Every candidate, compared with f64 and then timed. */
+/** Every candidate, compared with f64 and then timed; and which of our forms the plan takes. */
 async function cell(Product, { shape, rows, kind, weight, device, rounds, peers, name }) {
   const { method } = kind
   const [out, inputs] = shape
@@ -117,8 +116,10 @@ async function cell(Product, { shape, rows, kind, weight, device, rounds, peers,
       }
     }
     const found = await interleaved(candidates, rounds)
-    if (method) found.push({ who: 'Lokahi', what: 'delta', ...difference(found[1], found[0]) })
-    return found
+    if (!method) return { found }
+    found.push({ who: 'Lokahi', what: 'delta', ...difference(found[1], found[0]) })
+    const { choice } = await ours.plan({ rows })
+    return { found, choice: Object.keys(forms).find((what) => forms[what] === choice) }
   } finally {
     for (const each of disposed) await each.dispose()
   }

@@ -88,8 +88,9 @@ test('every cell is compared, timed and in the table', async () => {
       assert.ok(min <= median && median <= max)
     }
   }
-  // A head, the cells, an empty line, a head, the methods.
-  assert.equal(productTable(found).length, 1 + 1 + 4 * 2 + 1 + 1 + 9)
+  // A head, the cells, an empty line, a head, the methods, an empty line, the plan.
+  assert.equal(productTable(found).length, 1 + 1 + 4 * 2 + 1 + 1 + 9 + 2)
+  assert.match(productTable(found).at(-1), /in \d of 4 cells$/)
 })
 
 test('a peer that computes something else is refused', async () => {
@@ -147,8 +148,12 @@ test('the table has the ratio to the best peer, and at least that where ours is 
     times('slow', 'delta', 400),
     times('slow', 'both', 4000),
   ]
-  const cells = [{ shape: [8, 16], rows: 128, kind: 'LoRA r 8', found }]
-  const [head, delta, both, , , least] = productTable({ cells }).map((line) => line.split(/ {2,}/))
+  const cells = ['both', 'merged'].map((choice) => ({
+    ...{ shape: [8, 16], rows: 128, kind: 'LoRA r 8', found },
+    choice,
+  }))
+  const table = productTable({ cells })
+  const [head, delta, both, , , , , least] = table.map((line) => line.split(/ {2,}/))
   assert.deepEqual(head.slice(4), ['Lokahi', 'Lokahi merged', 'fast', 'slow', 'best peer / Lokahi'])
   assert.deepEqual(delta.slice(2), [
     ...['LoRA r 8', 'delta', '< 0.100'],
@@ -157,4 +162,6 @@ test('the table has the ratio to the best peer, and at least that where ours is 
   assert.deepEqual(both.slice(3, 6), ['base + delta', '2.00 (2.00 to 2.00)', '1.50 (1.50 to 1.50)'])
   assert.equal(both.at(-1), '2.50')
   assert.deepEqual(least, ['LoRA r 8, delta', '30.0'])
+  // 2 is a third more than 1.5.
+  assert.equal(table.at(-1), 'the plan: within 10 % of the faster form in 1 of 2 cells')
 })
