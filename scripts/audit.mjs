@@ -60,6 +60,8 @@ export function audit() {
 /** The crates by deny.toml; cargo-deny takes a minute to build, so it is for the night. */
 export function deny() {
   cargoTool('cargo-deny', '0.20.2', ['cargo-deny'])
+  // A build fetches what its own target needs; the check is of all.
+  run('cargo', ['fetch', '--locked'])
   const check = ['deny', '--locked', '--offline', 'check']
   run('cargo', [...check, 'licenses', 'bans', 'sources'])
   const { status, stderr } = spawnSync('cargo', ['deny', 'fetch', 'db'], {
