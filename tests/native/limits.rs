@@ -35,13 +35,13 @@ macro_rules! split {
 }
 
 split! {
-    kernels::embed: 1 << 10,
+    kernels::embed: 3 << 9,
     kernels::linear: 1 << 16,
     kernels::linear_one: 1 << 14,
-    kernels::loha_merge: 1 << 14,
+    kernels::loha_merge: 17 << 10,
     kernels::lokr_merge: 1 << 13,
     kernels::lora_merge: 1 << 14,
-    kernels::merge: 1 << 10,
+    kernels::merge: 3 << 9,
 }
 
 /// Tiny models whose larger weights, merged or not, take two buffers.
