@@ -52,8 +52,21 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let row = i * p.stride;
   let token = t * p.inputs;
   var sums = vec4f();
-  for (var j = 0u; j < fours(p.inputs); j++) {
-    sums += four(row + j / FOURS, j % FOURS) * x_at(token, j);
+  let whole = p.inputs / (4u * FOURS);
+  for (var block = 0u; block < whole; block++) {
+    // Tested behind its body: a software GPU would run that once more.
+    var part = 0u;
+    loop {
+      let at = token + 4u * (block * FOURS + part);
+      sums += four(row + block, part) * vec4f(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+      part++;
+      if part == FOURS {
+        break;
+      }
+    }
+  }
+  if whole < p.stride {
+    sums += four(row + whole, 0u) * x_at(token, whole);
   }
   write(t, i, sums.x + sums.y + sums.z + sums.w);
 }

@@ -23,8 +23,8 @@ fn down(t: Tokens, c: u32) {
     // Wraps to a large number behind its delta.
     at -= d.code_len;
     k++;
-    continuing {
-      break if k >= p.added[0].x;
+    if k >= p.added[0].x {
+      break;
     }
   }
 }

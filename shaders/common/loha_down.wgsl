@@ -11,8 +11,8 @@ fn loha_down(d: Delta, token: Tokens, at: u32) -> Sums {
     let rows = mat4x4f(left * right[0], left * right[1], left * right[2], left * right[3]);
     sums += products(rows, x_at(token, j));
     j++;
-    continuing {
-      break if j >= d.row_len;
+    if j >= d.row_len {
+      break;
     }
   }
   return sums;

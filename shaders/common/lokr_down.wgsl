@@ -13,8 +13,8 @@ fn lokr_down(d: Delta, token: Tokens, at: u32) -> Sums {
     loop {
       sums += products(four_rows(w2 + j, d.row_len), x_at(token, j));
       j++;
-      continuing {
-        break if j >= end;
+      if j >= end {
+        break;
       }
     }
   }

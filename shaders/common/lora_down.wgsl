@@ -6,8 +6,8 @@ fn lora_down(d: Delta, token: Tokens, at: u32) -> Sums {
   loop {
     sums += products(four_rows(a + j, d.row_len), x_at(token, j));
     j++;
-    continuing {
-      break if j >= d.row_len;
+    if j >= d.row_len {
+      break;
     }
   }
   return sums;

@@ -28,8 +28,8 @@ fn up(t: u32, i: vec4u) -> vec4f {
     }
     z += d.code_len;
     k++;
-    continuing {
-      break if k >= p.added[0].x;
+    if k >= p.added[0].x {
+      break;
     }
   }
   return sums;
@@ -63,8 +63,8 @@ fn product(d: Delta, z: u32, i: vec4u) -> vec4f {
       );
       code += vec4u(1u);
       right += vec4u(1u);
-      continuing {
-        break if right.x >= right_end;
+      if right.x >= right_end {
+        break;
       }
     }
     if d.left_len == 0u {
@@ -79,8 +79,8 @@ fn product(d: Delta, z: u32, i: vec4u) -> vec4f {
     }
     code += vec4u(3u * d.right_len);
     left += vec4u(1u);
-    continuing {
-      break if left.x >= left_end;
+    if left.x >= left_end {
+      break;
     }
   }
   return sums;
