@@ -209,10 +209,10 @@ pub(super) fn one_row<E: Eight>(strip: &[E], c: &[f32]) -> [F4; 2] {
     let (strip4, strip_rest) = strip.as_chunks::<4>();
     let (c4, c_rest) = c.as_chunks::<4>();
     for (w, c) in strip4.iter().zip(c4) {
-        parts = from_fn(|k| add(parts[k], c[k], &w[k]));
+        parts = from_fn(|k| add(parts[k], c[k], w[k].unpack()));
     }
     for (w, c) in strip_rest.iter().zip(c_rest) {
-        parts[0] = add(parts[0], *c, w);
+        parts[0] = add(parts[0], *c, w.unpack());
     }
     let [a, b, c, d] = parts;
     from_fn(|n| a[n].plus(b[n]).plus(c[n].plus(d[n])))
@@ -226,8 +226,7 @@ fn several_rows(strip: &[[f32; STRIP]], c: [&[f32]; AT_ONCE]) -> [[F4; 2]; AT_ON
     for ((((w, c0), c1), c2), c3) in strip.iter().zip(c0).zip(c1).zip(c2).zip(c3) {
         let w = w.unpack();
         for (sums, c) in sums.iter_mut().zip([c0, c1, c2, c3]) {
-            let c = F4::splat(*c);
-            *sums = from_fn(|n| sums[n].add_product(c, w[n]));
+            *sums = add(*sums, *c, w);
         }
     }
     sums
@@ -235,7 +234,7 @@ fn several_rows(strip: &[[f32; STRIP]], c: [&[f32]; AT_ONCE]) -> [[F4; 2]; AT_ON
 
 /// `sums + c w`.
 #[inline(always)]
-fn add<E: Eight>(sums: [F4; 2], c: f32, w: &E) -> [F4; 2] {
-    let (c, w) = (F4::splat(c), w.unpack());
+fn add(sums: [F4; 2], c: f32, w: [F4; 2]) -> [F4; 2] {
+    let c = F4::splat(c);
     from_fn(|n| sums[n].add_product(c, w[n]))
 }

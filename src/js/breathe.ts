@@ -8,17 +8,15 @@ let since = performance.now()
  * Lets the page draw and answer while the CPU backend computes: its results are ready at once, so
  * awaiting them alone would never leave the microtask queue.
  */
-export function breather(): () => Promise<void> {
-  return async () => {
-    if (performance.now() - since < LONGEST) return
-    await new Promise<void>((resolve) => {
-      const { port1, port2 } = new MessageChannel()
-      port1.onmessage = () => {
-        port1.close()
-        resolve()
-      }
-      port2.postMessage(undefined)
-    })
-    since = performance.now()
-  }
+export async function breathe(): Promise<void> {
+  if (performance.now() - since < LONGEST) return
+  await new Promise<void>((resolve) => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(undefined)
+  })
+  since = performance.now()
 }

@@ -1,4 +1,4 @@
-import { breather } from './breathe.js'
+import { breathe } from './breathe.js'
 import type { Bytes } from './bytes.js'
 import { LokahiError, call, wait } from './errors.js'
 import { readGgufHeader } from './gguf-header.js'
@@ -80,7 +80,6 @@ export class Checkpoint {
     context: number | undefined,
     options: LoadOptions,
   ): Promise<CoreModel> {
-    const breathe = breather()
     let held: CoreLoading | CoreModel | undefined
     try {
       const layout = await this.#layout(options)

@@ -1,5 +1,5 @@
 import { Adapter } from './adapter.js'
-import { breather } from './breathe.js'
+import { breathe } from './breathe.js'
 import { Checkpoint } from './checkpoint.js'
 import { engine, openDevice, type Backend } from './engine.js'
 import { LokahiError, call, wait, whole } from './errors.js'
@@ -330,7 +330,6 @@ export class Model {
     const rows = mixes?.length ?? 1
     const capacity = Math.min(context, prompt.length + Math.max(0, maxTokens))
     const samplers: CoreSampler[] = []
-    const breathe = breather()
     const core = this.#open()
     let batch: CoreBatch | undefined
     try {

@@ -1,6 +1,6 @@
 import { Adapter, type AdapterWarning } from './adapter.js'
 import type { Base, BaseFile } from './base.js'
-import { breather } from './breathe.js'
+import { breathe } from './breathe.js'
 import { loadTools } from './engine.js'
 import { LokahiError, call } from './errors.js'
 import { readHeader } from './header.js'
@@ -127,7 +127,6 @@ export async function resize(adapter: Adapter, options: ResizeOptions): Promise<
   )
   try {
     const modules: ResizedModule[] = []
-    const breathe = breather()
     for (const { name } of adapter.modules) {
       const lost = await opened.withModule(
         name,
@@ -238,9 +237,8 @@ export async function merge(
     }
     call(() => merging.plan(base.core(), options.embeddings))
     const changed = new Set(call(() => merging.changed()))
-    const breathe = breather()
     for (const place of base.files) {
-      await mergeFile(merging, place, changed, await open(place.file.name), options, breathe)
+      await mergeFile(merging, place, changed, await open(place.file.name), options)
     }
     const config = base.config && call(() => merging.config(base.config!))
     return { changed: [...changed], config }
@@ -255,7 +253,6 @@ async function mergeFile(
   changed: ReadonlySet<string>,
   sink: Sink,
   { signal, onProgress }: TaskOptions,
-  breathe: () => Promise<void>,
 ): Promise<void> {
   const entries: { name: string; start: number; end: number }[] = call(() => header.entries())
   const table = call(() => merging.newHead())

@@ -120,13 +120,6 @@ pub fn read_q4_0(bytes: &[u8]) -> Vec<Q4_1> {
     bytes.chunks_exact(18).map(block).collect()
 }
 
-/// The numbers of whole blocks, `BLOCK` each.
-pub fn unpack<B: Block>(blocks: &[B], out: &mut [f32]) {
-    for (block, out) in blocks.iter().zip(out.as_chunks_mut().0) {
-        *out = block.numbers();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,9 +134,7 @@ mod tests {
     }
 
     fn numbers<B: Block>(blocks: &[B]) -> Vec<f32> {
-        let mut out = vec![f32::NAN; blocks.len() * BLOCK];
-        unpack(blocks, &mut out);
-        out
+        blocks.iter().flat_map(Block::numbers).collect()
     }
 
     #[test]

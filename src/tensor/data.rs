@@ -1,9 +1,6 @@
 //! The numbers of a tensor as they are stored.
 
-use super::{
-    blocks::{BLOCK, Q4_1, Q8_0, unpack},
-    half16::{widen_bf16, widen_f16},
-};
+use super::blocks::{BLOCK, Q4_1, Q8_0};
 
 /// How the numbers of a tensor are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,19 +96,6 @@ impl Data {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         with_units!(self, v => bytemuck::cast_slice(v))
-    }
-
-    /// Numbers `range` as f32, into `out` of that length. The range begins and ends with a block;
-    /// the numbers are finite (see [`Tensor::check_finite`](super::Tensor::check_finite)).
-    pub fn widen(&self, range: std::ops::Range<usize>, out: &mut [f32]) {
-        let blocks = range.start / BLOCK..range.end / BLOCK;
-        match self {
-            Self::F32(v) => out.copy_from_slice(&v[range]),
-            Self::F16(v) => widen_f16(&v[range], out),
-            Self::BF16(v) => widen_bf16(&v[range], out),
-            Self::Q8_0(v) => unpack(&v[blocks], out),
-            Self::Q4_1(v) => unpack(&v[blocks], out),
-        }
     }
 
     /// One behind the other; `None` where they are stored differently.

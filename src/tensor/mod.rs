@@ -7,9 +7,9 @@ mod matrix;
 mod stack;
 mod vector;
 
-pub use blocks::{BLOCK, Block, Q4_1, Q8_0, read_blocks, read_q4_0, unpack};
+pub use blocks::{BLOCK, Block, Q4_1, Q8_0, read_blocks, read_q4_0};
 pub use data::{DType, Data};
-pub use half16::{bf16_to_f32, f16_to_f32, finite_f16_to_f32, widen_bf16, widen_f16};
+pub use half16::{bf16_to_f32, f16_to_f32, finite_f16_to_f32};
 pub use matrix::Matrix;
 pub use stack::stack;
 pub(crate) use vector::{F4, I4, I8, LANES};

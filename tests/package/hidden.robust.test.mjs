@@ -40,7 +40,7 @@ async function until(is, ...given) {
 }
 
 for (const [device, count] of [
-  ['cpu', 1000],
+  ['cpu', 200],
   ['webgpu', 30],
 ]) {
   for (const isFar of [false, true]) {

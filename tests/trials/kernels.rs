@@ -209,9 +209,9 @@ fn numbers_of(tensor: &Tensor) -> Tolerance {
 pub async fn embed<B: Backend>(mut backend: B) {
     let backend = &mut backend;
     for width in [6, 64] {
-        for tensor in Noise::new(5).tensors(11, width) {
+        for tensor in Noise::new(5).tensors(19, width) {
             let table = backend.weight(&[&tensor]).unwrap();
-            let ids = [10, 0, 3, 3];
+            let ids = [18, 0, 3, 3];
             let mut out = nan(backend, ids.len() * width);
             backend.embed(&table, &ids, &mut out).unwrap();
             let numbers = widen(&tensor.to_f32());
