@@ -126,6 +126,8 @@ describe('on the page', () => {
       bar(page, panel).getByRole('button', { name: format, exact: true }).click(),
     ])
     assert.equal(download.suggestedFilename(), `lokahi-${panel}.${format.toLowerCase()}`)
+    // Chromium drops, in silence, the eleventh download of one second
+    await page.waitForTimeout(120)
     return readFile(await download.path())
   }
   const javascript = (page, panel) =>
