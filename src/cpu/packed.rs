@@ -3,7 +3,7 @@
 
 use std::array::from_fn;
 
-use crate::tensor::{BLOCK, Block, F4, I8};
+use crate::tensor::{BLOCK, Block, F4, I4, I8};
 
 /// Rows of `W` in a tile.
 pub(super) const ROWS: usize = 8;
@@ -24,6 +24,18 @@ pub(super) trait Pair: Copy {
 
     /// By half of the rows: the two numbers of a row lie together.
     fn unpack(&self) -> [I8; 2];
+
+    /// What products multiply in their place, where that is made faster.
+    #[inline(always)]
+    fn factors(&self) -> [I8; 2] {
+        self.unpack()
+    }
+
+    /// Sums of products with the integers, from those with [`Pair::factors`].
+    #[inline(always)]
+    fn sums(sums: [I4; 2]) -> [I4; 2] {
+        sums
+    }
 }
 
 /// Of Q4_1: the low half bytes are the first four rows, the high ones the others.
@@ -39,7 +51,20 @@ impl Pair for Nibbles {
 
     #[inline(always)]
     fn unpack(&self) -> [I8; 2] {
-        I8::nibbles(*self)
+        let bytes = I8::unsigned(*self);
+        [bytes.low(), bytes.high()]
+    }
+
+    /// The second half is 16 times the integers, and what the first half is.
+    #[inline(always)]
+    fn factors(&self) -> [I8; 2] {
+        let bytes = I8::unsigned(*self);
+        [bytes.low(), bytes]
+    }
+
+    #[inline(always)]
+    fn sums([low, all]: [I4; 2]) -> [I4; 2] {
+        [low, all.sixteenth_without(low)]
     }
 }
 
@@ -50,7 +75,7 @@ impl Pair for Bytes {
 
     #[inline(always)]
     fn unpack(&self) -> [I8; 2] {
-        self.map(I8::bytes)
+        self.map(I8::signed)
     }
 }
 

@@ -34,9 +34,9 @@ pub(super) fn product<P: Pair>(
         let (these, rest) = x.split_at(tokens * inputs);
         let (out, y_rest) = y.split_at_mut(tokens * outputs);
         match tokens {
-            1 => rows::<P, 1, 2>(weight, inputs, outputs, these, out),
+            1 => rows::<P, 1, 4>(weight, inputs, outputs, these, out),
             2 => rows::<P, 2, 2>(weight, inputs, outputs, these, out),
-            _ => rows::<P, 4, 1>(weight, inputs, outputs, these, out),
+            _ => rows::<P, 4, 2>(weight, inputs, outputs, these, out),
         }
         (x, y) = (rest, y_rest);
     }
@@ -81,7 +81,7 @@ fn tile<P: Pair, const TOKENS: usize, const PAIRS: usize>(
         let (w_pairs, x_pairs) = (w.pairs.as_chunks::<PAIRS>().0, x.pairs.as_chunks::<PAIRS>().0);
         for (q, x) in w_pairs.iter().zip(x_pairs).take(rounds) {
             for k in 0..PAIRS {
-                let q = q[k].unpack();
+                let q = q[k].factors();
                 for t in 0..TOKENS {
                     let x = I8::pairs(x[k][t]);
                     for half in 0..2 {
@@ -90,6 +90,7 @@ fn tile<P: Pair, const TOKENS: usize, const PAIRS: usize>(
                 }
             }
         }
+        let products = products.map(P::sums);
         for half in 0..2 {
             let [d, m] = F4::halves(w.scales[half]);
             for t in 0..TOKENS {

@@ -21,8 +21,8 @@ mod lanes {
     use core::arch::wasm32::{
         f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_extend_low_i8x16, i32x4_add,
         i32x4_dot_i16x8, i32x4_extend_high_i16x8, i32x4_extend_low_i16x8, i32x4_shl, i32x4_shr,
-        i32x4_splat, i64x2, u16x8_extend_low_u8x16, u16x8_shr, u16x8_splat, u32x4_splat, v128,
-        v128_and,
+        i32x4_splat, i32x4_sub, i64x2, u16x8_extend_low_u8x16, u16x8_shr, u16x8_splat, u32x4_splat,
+        v128, v128_and,
     };
 
     /// Four f32.
@@ -96,6 +96,12 @@ mod lanes {
             Self(i32x4_add(self.0, i32x4_dot_i16x8(a.0, b.0)))
         }
 
+        /// `(self - b) / 16`, where that is whole.
+        #[inline(always)]
+        pub fn sixteenth_without(self, b: Self) -> Self {
+            Self(i32x4_shr(i32x4_sub(self.0, b.0), 4))
+        }
+
         #[inline(always)]
         pub fn to_f4(self) -> F4 {
             F4(f32x4_convert_i32x4(self.0))
@@ -109,16 +115,27 @@ mod lanes {
             Self(i32x4_splat(bytemuck::cast(pair)))
         }
 
-        /// The low and the high halves of the bytes.
+        /// The bytes.
         #[inline(always)]
-        pub fn nibbles(bytes: [u8; 8]) -> [Self; 2] {
-            let words = u16x8_extend_low_u8x16(i64x2(bytemuck::cast(bytes), 0));
-            [v128_and(words, u16x8_splat(15)), u16x8_shr(words, 4)].map(Self)
+        pub fn unsigned(bytes: [u8; 8]) -> Self {
+            Self(u16x8_extend_low_u8x16(i64x2(bytemuck::cast(bytes), 0)))
+        }
+
+        /// Their low four bits.
+        #[inline(always)]
+        pub fn low(self) -> Self {
+            Self(v128_and(self.0, u16x8_splat(15)))
+        }
+
+        /// All but these.
+        #[inline(always)]
+        pub fn high(self) -> Self {
+            Self(u16x8_shr(self.0, 4))
         }
 
         /// The signed bytes.
         #[inline(always)]
-        pub fn bytes(bytes: [i8; 8]) -> Self {
+        pub fn signed(bytes: [i8; 8]) -> Self {
             Self(i16x8_extend_low_i8x16(i64x2(bytemuck::cast(bytes), 0)))
         }
 
@@ -193,6 +210,11 @@ mod lanes {
             Self(from_fn(|i| self.0[i] + (product(2 * i) + product(2 * i + 1))))
         }
 
+        /// `(self - b) / 16`, where that is whole.
+        pub fn sixteenth_without(self, b: Self) -> Self {
+            Self(from_fn(|i| (self.0[i] - b.0[i]) >> 4))
+        }
+
         pub fn to_f4(self) -> F4 {
             F4(self.0.map(|v| v as f32))
         }
@@ -204,13 +226,23 @@ mod lanes {
             Self([a, b, a, b, a, b, a, b])
         }
 
-        /// The low and the high halves of the bytes.
-        pub fn nibbles(bytes: [u8; 8]) -> [Self; 2] {
-            [0, 4].map(|shift| Self(bytes.map(|byte| i16::from(byte >> shift & 15))))
+        /// The bytes.
+        pub fn unsigned(bytes: [u8; 8]) -> Self {
+            Self(bytes.map(i16::from))
+        }
+
+        /// Their low four bits.
+        pub fn low(self) -> Self {
+            Self(self.0.map(|v| v & 15))
+        }
+
+        /// All but these.
+        pub fn high(self) -> Self {
+            Self(self.0.map(|v| v >> 4))
         }
 
         /// The signed bytes.
-        pub fn bytes(bytes: [i8; 8]) -> Self {
+        pub fn signed(bytes: [i8; 8]) -> Self {
             Self(bytes.map(i16::from))
         }
 
