@@ -11,7 +11,6 @@ mod exp;
 mod factors;
 mod head_norm;
 mod linear;
-mod linear_one;
 mod loha_down;
 mod loha_merge;
 mod loha_up;
@@ -45,7 +44,7 @@ use crate::{
 };
 use factors::CpuFactors;
 use packed::{Bytes, Nibbles, Tile};
-use strips::{Eight, STRIP, Strips, transposed};
+use strips::{STRIP, Strips, transposed};
 
 /// The CPU backend. Holds nothing but scratch memory.
 #[derive(Debug, Default)]
@@ -87,16 +86,6 @@ impl Weight {
             Data::Q4_1(blocks) => Stored::Q4_1(packed::pack(blocks, inputs / BLOCK)),
         };
         Self { outputs, inputs, stored, _held: held }
-    }
-
-    /// `y` `[rows, out]` for `x` `[rows, in]`.
-    fn product<E: Eight>(&self, eights: &[E], x: &[f32], y: &mut [f32]) {
-        let weight = self.strips(eights);
-        if y.len() == self.outputs {
-            linear_one::linear_one(weight, x, y);
-        } else {
-            linear::linear(weight, self.outputs, x, y);
-        }
     }
 
     /// The transpose.
@@ -179,9 +168,9 @@ impl Backend for Cpu {
         let mut all = deltas.0.clone();
         for &(first_row, delta) in new {
             let factors = CpuFactors::new(&delta.factors)?;
-            let numbers = factors.len() + delta.bias.as_ref().map_or(0, Vec::len);
+            let bias = delta.bias.as_deref().map_or(0, size_of_val);
             all.push(Rc::new(CpuDelta {
-                _held: self.ledger.hold(4 * numbers as u64),
+                _held: self.ledger.hold((factors.bytes() + bias) as u64),
                 factors,
                 bias: delta.bias.clone(),
                 scale: delta.scale,
@@ -251,24 +240,21 @@ impl Backend for Cpu {
         rows: usize,
         y: &mut Vec<f32>,
     ) -> Result<()> {
-        let x = &x[..rows * weight.inputs];
-        let y = &mut y[..rows * weight.outputs];
+        let &Weight { outputs, inputs, .. } = weight;
+        let x = &x[..rows * inputs];
+        let y = &mut y[..rows * outputs];
         match &weight.stored {
-            Stored::F32(eights) => weight.product(eights, x, y),
-            Stored::F16(eights) => weight.product(eights, x, y),
-            Stored::BF16(eights) => weight.product(eights, x, y),
-            Stored::Q8_0(tiles) => {
-                quantised::product(tiles, weight.inputs, weight.outputs, x, y);
-            }
-            Stored::Q4_1(tiles) => {
-                quantised::product(tiles, weight.inputs, weight.outputs, x, y);
-            }
+            Stored::F32(eights) => linear::linear(weight.strips(eights), outputs, x, y),
+            Stored::F16(eights) => linear::linear(weight.strips(eights), outputs, x, y),
+            Stored::BF16(eights) => linear::linear(weight.strips(eights), outputs, x, y),
+            Stored::Q8_0(tiles) => quantised::product(tiles, inputs, outputs, x, y),
+            Stored::Q4_1(tiles) => quantised::product(tiles, inputs, outputs, x, y),
         }
         if let Some(bias) = bias {
-            y.chunks_exact_mut(weight.outputs).for_each(|y| dot::add_scaled(y, 1.0, bias));
+            y.chunks_exact_mut(outputs).for_each(|y| dot::add_scaled(y, 1.0, bias));
         }
         if let Some(added) = added {
-            up::up(added, (x, weight.inputs), (y, weight.outputs), &mut self.codes);
+            up::up(added, (x, inputs), (y, outputs), &mut self.codes);
         }
         Ok(())
     }

@@ -22,7 +22,8 @@ pub(super) trait Eight: Copy {
 
     fn unpack(&self) -> [F4; 2];
 
-    /// A strip in f32, into `out` where it is not: so that several rows need not unpack it again.
+    /// A strip in f32, into `out` where it is not: so that several rows need not
+    /// unpack it again.
     fn widened<'a>(strip: &'a [Self], out: &'a mut Vec<[f32; STRIP]>) -> &'a [[f32; STRIP]] {
         out.clear();
         out.extend(strip.iter().map(Self::numbers));
@@ -105,6 +106,8 @@ pub(super) fn strips_len(rows: usize, cols: usize) -> usize {
 }
 
 /// The transpose of a matrix whose rows are so long, by strips.
+// By itself, as the copies for F16 and BF16 are the same and become one.
+#[inline(never)]
 pub(super) fn transposed<E: Eight>(numbers: &[E::Number], width: usize) -> Vec<E> {
     let width = width.max(1);
     let mut eights = Vec::with_capacity(strips_len(width, numbers.len() / width));
@@ -147,22 +150,42 @@ impl<'a, E: Eight> Strips<'a, E> {
     }
 }
 
-impl Strips<'_> {
+impl<E: Eight> Strips<'_, E> {
     /// `y[i] += scale * c[i] M`: rows of `c` are as long as the rows of this matrix are many; rows of `y`
     /// have so many columns and lie so far apart.
     // Copies of it would make the wasm larger and nothing faster.
     #[inline(never)]
     pub fn add_to(self, y: &mut [f32], [columns, stride]: [usize; 2], scale: f32, c: Rows<'_>) {
-        for (s, strip) in self.each().enumerate() {
-            let first = s * STRIP;
-            add_strip(strip, &mut y[first..], [columns - first, stride], scale, c);
+        let one = y.len() <= stride;
+        let mut widened = Vec::new();
+        for (strip, first) in self.each().zip((0..).step_by(STRIP)) {
+            let (y, columns) = (&mut y[first..], columns - first);
+            if one {
+                add_sums(y, columns, scale, one_row(strip, c.row(0, strip.len())));
+            } else {
+                Strips::add_strip(E::widened(strip, &mut widened), y, [columns, stride], scale, c);
+            }
         }
+    }
+}
+
+impl Strips<'_> {
+    /// [`add_rows`], once for every dtype.
+    #[inline(never)]
+    fn add_strip(
+        strip: &[[f32; STRIP]],
+        y: &mut [f32],
+        shape: [usize; 2],
+        scale: f32,
+        c: Rows<'_>,
+    ) {
+        add_rows(strip, y, shape, scale, c);
     }
 
     /// The same, with `y` by strips of so many rows.
     pub fn add_to_strips(self, y: &mut [[f32; STRIP]], rows: usize, scale: f32, c: Rows<'_>) {
         for (strip, y) in self.each().zip(y.chunks_exact_mut(rows)) {
-            add_strip(strip, y.as_flattened_mut(), [STRIP, STRIP], scale, c);
+            add_rows(strip, y.as_flattened_mut(), [STRIP; 2], scale, c);
         }
     }
 }
@@ -170,7 +193,7 @@ impl Strips<'_> {
 /// `y[i] += scale * sum c[i, k] strip[k]`: so many columns of `y`, at most a strip's, whose rows lie so
 /// far apart.
 #[inline(always)]
-fn add_strip(
+fn add_rows(
     strip: &[[f32; STRIP]],
     y: &mut [f32],
     [columns, stride]: [usize; 2],
@@ -178,33 +201,33 @@ fn add_strip(
     c: Rows<'_>,
 ) {
     let rows = y.len().div_ceil(stride);
-    let mut add = |i: usize, sums: &[[F4; 2]]| {
-        for (y, sums) in y[i * stride..].chunks_mut(stride).zip(sums) {
-            if let Some(y) = y.first_chunk_mut::<STRIP>().filter(|_| columns >= STRIP) {
-                for (y, sum) in y.as_chunks_mut().0.iter_mut().zip(sums) {
-                    *y = F4::from_array(*y).add_product(F4::splat(scale), *sum).to_array();
-                }
-            } else {
-                let sums = sums.iter().flat_map(|sums| sums.to_array());
-                for (y, sum) in y.iter_mut().take(columns).zip(sums) {
-                    *y += scale * sum;
-                }
-            }
-        }
-    };
-    if rows == 1 {
-        return add(0, &[one_row(strip, c.row(0, strip.len()))]);
-    }
-    for i in (0..rows).step_by(AT_ONCE) {
+    for (y, i) in y.chunks_mut(AT_ONCE * stride).zip((0..).step_by(AT_ONCE)) {
         // The last rows may be fewer than are summed: the last is summed again.
         let c = from_fn(|k| c.row((i + k).min(rows - 1), strip.len()));
-        add(i, &several_rows(strip, c));
+        for (y, sums) in y.chunks_mut(stride).zip(several_rows(strip, c)) {
+            add_sums(y, columns, scale, sums);
+        }
+    }
+}
+
+/// `y += scale * sums`, for so many columns.
+#[inline(always)]
+fn add_sums(y: &mut [f32], columns: usize, scale: f32, sums: [F4; 2]) {
+    if let Some(y) = y.first_chunk_mut::<STRIP>().filter(|_| columns >= STRIP) {
+        for (y, sum) in y.as_chunks_mut().0.iter_mut().zip(sums) {
+            *y = F4::from_array(*y).add_product(F4::splat(scale), sum).to_array();
+        }
+    } else {
+        let sums: [f32; STRIP] = bytemuck::cast(sums.map(F4::to_array));
+        for (y, sum) in y.iter_mut().zip(sums).take(columns) {
+            *y += scale * sum;
+        }
     }
 }
 
 /// `sum c[k] strip[k]`. Each sum is kept in four parts, so that adds do not wait for each other.
 #[inline(always)]
-pub(super) fn one_row<E: Eight>(strip: &[E], c: &[f32]) -> [F4; 2] {
+fn one_row<E: Eight>(strip: &[E], c: &[f32]) -> [F4; 2] {
     let mut parts = [[F4::splat(0.0); 2]; 4];
     let (strip4, strip_rest) = strip.as_chunks::<4>();
     let (c4, c_rest) = c.as_chunks::<4>();

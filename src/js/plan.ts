@@ -11,7 +11,7 @@ export const FORMS: readonly Form[] = ['base', 'structured', 'merged']
 
 /** What the ways to run a product would take, by what a few known products took on this device. */
 export interface Plan {
-  /** The faster of the two forms with the adapters. Merging takes memory: it must save 15 %. */
+  /** The faster of the two forms with the adapters. Merging takes memory: it must save 8 %. */
   choice: Exclude<Form, 'base'>
   /** Milliseconds. */
   times: Readonly<Record<Form, number>>

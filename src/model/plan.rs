@@ -35,7 +35,7 @@ pub const ROWS: [usize; 3] = [1, 16, 128];
 
 /// A share of the time that merging must save: to be worth its memory, and as estimates are no
 /// more exact than that.
-const WORTH: f64 = 0.15;
+const WORTH: f64 = 0.08;
 
 /// Shapes `[out, in]` of the weights that are measured.
 const CALL: [usize; 2] = [4, 32];
@@ -212,7 +212,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How the deltas had best run: merged where that saves more than 15 % of the time, as it
+    /// How the deltas had best run: merged where that saves more than 8 % of the time, as it
     /// takes memory.
     #[must_use]
     pub fn choice(&self) -> Form {

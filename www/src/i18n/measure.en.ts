@@ -30,7 +30,7 @@ export const en = {
   bars: 'Bars are medians of 7, lines go from the fastest to the slowest; each device has a scale of its own. Beside each: how much longer than the weight alone.',
   plan: 'The plan',
   planLead:
-    'Before it runs, the package estimates each form from a few products that it timed once on this device. Merging takes memory and has to be undone for a switch: it is chosen only where it saves more than 15 %.',
+    'Before it runs, the package estimates each form from a few products that it timed once on this device. Merging takes memory and has to be undone for a switch: it is chosen only where it saves more than 8 %.',
   saves: (percent: string, megabytes: string) =>
     `Merging saves ${percent} % of the time, for ${megabytes} MB.`,
   little: (percent: string, megabytes: string) =>
