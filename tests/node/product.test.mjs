@@ -76,7 +76,7 @@ test('time and plan', async () => {
   const plan = await product.plan({ rows: 16 })
   assert.ok(FORMS.every((form) => plan.times[form] > 0))
   assert.equal(plan.bytes, 4 * 256 * 256)
-  const merges = plan.times.merged < 0.85 * plan.times.structured
+  const merges = plan.times.merged < 0.92 * plan.times.structured
   assert.equal(plan.choice, merges ? 'merged' : 'structured')
   assert.match(plan.why, /^merging (saves|costs) \d+ % of the time and takes 0\.3 MB$/)
   assert.deepEqual(await product.plan({ rows: 16 }), plan, 'the device is measured once')
