@@ -1,6 +1,7 @@
 // The consumers that take longer: other bundlers, frameworks, an extension, development servers.
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -97,6 +98,7 @@ test('an extension page with the strict default policy', async () => {
     agrees(await page.evaluate(() => window.result))
   } finally {
     await context.close()
-    rmSync(profile, { recursive: true, force: true })
+    // Its children write for a moment longer.
+    await rm(profile, { recursive: true, force: true, maxRetries: 10 })
   }
 })

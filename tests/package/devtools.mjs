@@ -2,7 +2,8 @@
 // none is ever hidden.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromiumArgs, chromium as chromiumPath } from '../../scripts/tools.mjs'
@@ -67,7 +68,8 @@ export async function openTab(url) {
     async close() {
       browser.kill()
       if (browser.exitCode === null && browser.signalCode === null) await once(browser, 'exit')
-      rmSync(profile, { recursive: true, force: true, maxRetries: 3 })
+      // Its children write for a moment longer.
+      await rm(profile, { recursive: true, force: true, maxRetries: 10 })
     },
   }
 }
