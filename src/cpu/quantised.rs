@@ -52,7 +52,7 @@ fn rows<P: Pair, const TOKENS: usize, const PAIRS: usize>(
 ) {
     let x = quantise::<TOKENS>(x, inputs);
     // A number that the compiler does not know: it would unroll the loop, move the sums of each
-    // token together, and run out of registers. One pair at a time leaves room for four tokens.
+    // token together, and run out of registers. Two pairs leave room for several tokens.
     let rounds = black_box(BLOCK / 2 / PAIRS);
     for (i, tiles) in weight.chunks_exact(x.len()).enumerate() {
         let sums = tile::<P, TOKENS, PAIRS>(tiles, &x, rounds);
