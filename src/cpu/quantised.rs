@@ -36,7 +36,7 @@ pub(super) fn product<P: Pair>(
         match tokens {
             1 => rows::<P, 1, 4>(weight, inputs, outputs, these, out),
             2 => rows::<P, 2, 2>(weight, inputs, outputs, these, out),
-            _ => rows::<P, 4, 2>(weight, inputs, outputs, these, out),
+            _ => rows::<P, 4, 1>(weight, inputs, outputs, these, out),
         }
         (x, y) = (rest, y_rest);
     }
@@ -52,7 +52,7 @@ fn rows<P: Pair, const TOKENS: usize, const PAIRS: usize>(
 ) {
     let x = quantise::<TOKENS>(x, inputs);
     // A number that the compiler does not know: it would unroll the loop, move the sums of each
-    // token together, and run out of registers. Two pairs leave room for several tokens.
+    // token together, and run out of registers. The more tokens, the fewer pairs leave room.
     let rounds = black_box(BLOCK / 2 / PAIRS);
     for (i, tiles) in weight.chunks_exact(x.len()).enumerate() {
         let sums = tile::<P, TOKENS, PAIRS>(tiles, &x, rounds);
