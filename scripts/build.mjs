@@ -23,14 +23,8 @@ const bind = ['--target', 'web', '--omit-default-module-path']
 // memory, the last of the stack, are never reached: so a sum of an address and a small number becomes the
 // offset of a load, 0.7 % in gzip.
 const optimise = [
-  ...[
-    '--low-memory-unused',
-    '-O3',
-    '-O3',
-    '--strip-producers',
-    '--strip-target-features',
-    '--mvp-features',
-  ],
+  ...['--low-memory-unused', '-O3', '-O3'],
+  ...['--strip-producers', '--strip-target-features', '--mvp-features'],
   ...features.map((name) => `--enable-${name}`),
 ]
 
