@@ -34,16 +34,17 @@ pub(super) fn product<P: Pair>(
         let (these, rest) = x.split_at(tokens * inputs);
         let (out, y_rest) = y.split_at_mut(tokens * outputs);
         match tokens {
-            1 => rows::<P, 1, 4>(weight, inputs, outputs, these, out),
-            2 => rows::<P, 2, 2>(weight, inputs, outputs, these, out),
-            _ => rows::<P, 4, 1>(weight, inputs, outputs, these, out),
+            1 => rows::<P, 1, 4, 4>(weight, inputs, outputs, these, out),
+            2 => rows::<P, 2, 2, 2>(weight, inputs, outputs, these, out),
+            _ => rows::<P, 4, 1, 1>(weight, inputs, outputs, these, out),
         }
         (x, y) = (rest, y_rest);
     }
 }
 
-/// `PAIRS` of columns are in one round of the innermost loop.
-fn rows<P: Pair, const TOKENS: usize, const PAIRS: usize>(
+/// `PAIRS` of columns are in one round of the innermost loop. `W` is read in `PLACES` in turn: a
+/// processor that fetches ahead of what is read does so for each of them.
+fn rows<P: Pair, const TOKENS: usize, const PAIRS: usize, const PLACES: usize>(
     weight: &[Tile<P>],
     inputs: usize,
     outputs: usize,
@@ -54,54 +55,75 @@ fn rows<P: Pair, const TOKENS: usize, const PAIRS: usize>(
     // A number that the compiler does not know: it would unroll the loop, move the sums of each
     // token together, and run out of registers. The more tokens, the fewer pairs leave room.
     let rounds = black_box(BLOCK / 2 / PAIRS);
-    for (i, tiles) in weight.chunks_exact(x.len()).enumerate() {
-        let sums = tile::<P, TOKENS, PAIRS>(tiles, &x, rounds);
-        for (sums, y) in sums.iter().zip(y.chunks_exact_mut(outputs)) {
-            let y = &mut y[i * ROWS..];
-            let sums: [f32; ROWS] = bytemuck::cast(sums.map(F4::to_array));
-            match y.first_chunk_mut() {
-                Some(y) => *y = sums,
-                None => y.copy_from_slice(&sums[..y.len()]),
+    let all = outputs.div_ceil(ROWS);
+    let steps = all.div_ceil(PLACES);
+    for step in 0..steps {
+        // Behind the last eight rows, these are computed again.
+        let places: [_; PLACES] = from_fn(|place| (place * steps + step).min(all - 1));
+        let tiles = places.map(|i| &weight[i * x.len()..][..x.len()]);
+        for (i, sums) in places.into_iter().zip(products::<P, _, PAIRS, _>(tiles, &x, rounds)) {
+            for (sums, y) in sums.into_iter().zip(y.chunks_exact_mut(outputs)) {
+                let y = &mut y[i * ROWS..];
+                let sums: [f32; ROWS] = bytemuck::cast(sums.map(F4::to_array));
+                match y.first_chunk_mut() {
+                    Some(y) => *y = sums,
+                    None => y.copy_from_slice(&sums[..y.len()]),
+                }
             }
         }
     }
 }
 
-/// The products of eight rows with each token.
+/// The products of eight rows in each place with each token.
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formula")]
 #[inline(always)]
-fn tile<P: Pair, const TOKENS: usize, const PAIRS: usize>(
-    weight: &[Tile<P>],
+fn products<P: Pair, const TOKENS: usize, const PAIRS: usize, const PLACES: usize>(
+    weights: [&[Tile<P>]; PLACES],
     x: &[Inputs<TOKENS>],
     rounds: usize,
-) -> [[F4; 2]; TOKENS] {
-    let mut sums = [[F4::splat(0.0); 2]; TOKENS];
-    for (w, x) in weight.iter().zip(x) {
-        let mut products = [[I4::zero(); 2]; TOKENS];
-        let (w_pairs, x_pairs) = (w.pairs.as_chunks::<PAIRS>().0, x.pairs.as_chunks::<PAIRS>().0);
-        for (q, x) in w_pairs.iter().zip(x_pairs).take(rounds) {
-            for k in 0..PAIRS {
-                let q = q[k].factors();
+) -> [[[F4; 2]; TOKENS]; PLACES] {
+    let mut sums = [[[F4::splat(0.0); 2]; TOKENS]; PLACES];
+    for (block, x) in x.iter().enumerate() {
+        for place in 0..PLACES {
+            let w = &weights[place][block];
+            let products = tile::<P, TOKENS, PAIRS>(w, x, rounds);
+            for half in 0..2 {
+                let [d, m] = F4::halves(w.scales[half]);
                 for t in 0..TOKENS {
-                    let x = I8::pairs(x[k][t]);
-                    for half in 0..2 {
-                        products[t][half] = products[t][half].add_products(q[half], x);
-                    }
+                    let scale = F4::splat(x.scales[t]).times(d);
+                    let sum = &mut sums[place][t][half];
+                    *sum = sum
+                        .add_product(scale, products[t][half].to_f4())
+                        .add_product(m, F4::splat(x.totals[t]));
                 }
-            }
-        }
-        let products = products.map(P::sums);
-        for half in 0..2 {
-            let [d, m] = F4::halves(w.scales[half]);
-            for t in 0..TOKENS {
-                let scale = F4::splat(x.scales[t]).times(d);
-                let scaled = products[t][half].to_f4();
-                sums[t][half] =
-                    sums[t][half].add_product(scale, scaled).add_product(m, F4::splat(x.totals[t]));
             }
         }
     }
     sums
+}
+
+/// The products of the integers of eight rows with those of each token.
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formula")]
+#[inline(always)]
+fn tile<P: Pair, const TOKENS: usize, const PAIRS: usize>(
+    w: &Tile<P>,
+    x: &Inputs<TOKENS>,
+    rounds: usize,
+) -> [[I4; 2]; TOKENS] {
+    let mut products = [[I4::zero(); 2]; TOKENS];
+    let (w_pairs, x_pairs) = (w.pairs.as_chunks::<PAIRS>().0, x.pairs.as_chunks::<PAIRS>().0);
+    for (q, x) in w_pairs.iter().zip(x_pairs).take(rounds) {
+        for k in 0..PAIRS {
+            let q = q[k].factors();
+            for t in 0..TOKENS {
+                let x = I8::pairs(x[k][t]);
+                for half in 0..2 {
+                    products[t][half] = products[t][half].add_products(q[half], x);
+                }
+            }
+        }
+    }
+    products.map(P::sums)
 }
 
 /// Blocks of `x` `[TOKENS, inputs]`.
